@@ -1,0 +1,1 @@
+"""Graph writers: layers and their weights as the bytes of a model file, one format a file."""

@@ -1,0 +1,182 @@
+"""The seams of hwnas. A plug-in is one file in a plug-in folder that fills one of them.
+
+Everything that varies between users varies behind one of these five: what can be built
+(SearchSpace), what it is worth (Estimator), where to look next (SearchStrategy), how a device is
+reached (Transport), and how a model file is timed there (Runtime).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hwnas.catalog import FloatArray, IntArray, LayerCatalog
+from hwnas.layers import LayerSpec
+from hwnas.problem import Objective
+
+
+class SearchSpace(Protocol):
+    """A set of architectures, each a row of integers. ``hwnas/spaces/<family>.py``.
+
+    An implementation must not cost, train or time anything: it only says what layers there are.
+    """
+
+    @property
+    def name(self) -> str:
+        """A preset's name, or the stem of the file it came from."""
+
+    @property
+    def cardinalities(self) -> IntArray:
+        """Number of choices of each gene, shape (genes,), each at least 2."""
+
+    @property
+    def catalog(self) -> LayerCatalog:
+        """The distinct layers of all architectures."""
+
+    @property
+    def slot_layers(self) -> tuple[LayerSpec, ...]:
+        """Slot by slot, the largest layer: what weight sharing cuts all others from."""
+
+    def canonical(self, genes: IntArray) -> IntArray:
+        """Genes without effect set to 0, so that one network is one row; same shape."""
+
+    def layer_indices(self, genes: IntArray) -> IntArray:
+        """Catalog indices, shape (architectures, slots); absent slots point at layer 0."""
+
+    def sample(self, count: int, rng: np.random.Generator) -> IntArray:
+        """Random canonical architectures, shape (count, genes); duplicates are possible."""
+
+    def describe(self, row: IntArray) -> dict[str, Any]:
+        """An architecture in readable form, which `parse` reads back."""
+
+    def parse(self, mapping: Mapping[str, Any]) -> IntArray:
+        """A readable form as a canonical row, shape (genes,); InputError when it does not fit."""
+
+    def definition(self) -> dict[str, Any]:
+        """Plain data from which the same space can be built again."""
+
+
+def architecture_layers(space: SearchSpace, row: IntArray) -> tuple[LayerSpec, ...]:
+    """The layers of one architecture in order, without empty ones."""
+    indices = space.layer_indices(np.asarray(row)[None, :])[0]
+    return tuple(space.catalog.layers[index] for index in indices if index)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Values of one objective for a population, in the objective's unit.
+
+    Attributes:
+        mean: Shape (architectures,).
+        std: Standard deviation, shape (architectures,); None when exact or unknown.
+    """
+
+    mean: FloatArray
+    std: FloatArray | None = None
+
+
+class Estimator(Protocol):
+    """Where one objective's numbers come from. ``hwnas/estimators/<name>.py``.
+
+    The file offers ``OBJECTIVES``, the objectives it can estimate, and ``create(objective,
+    context)``. It must not import a heavy package before ``create``.
+    """
+
+    @property
+    def objective(self) -> Objective:
+        """What is estimated."""
+
+    @property
+    def cheap(self) -> bool:
+        """Whether asking costs nothing: then any number of architectures may be asked for."""
+
+    def estimate(self, genes: IntArray) -> Estimate:
+        """Values for canonical genes, shape (architectures, genes). Deterministic."""
+
+
+class SearchStrategy(Protocol):
+    """Where to look next. ``hwnas/strategies/<name>.py`` offers ``create(problem)``.
+
+    A strategy must not evaluate anything; everything it sees is minimised. Equal seeds and
+    equal answers give equal proposals.
+    """
+
+    def ask(self) -> IntArray:
+        """The next canonical genes, shape (batch, genes), none told before; empty when done."""
+
+    def tell(self, genes: IntArray, losses: FloatArray, violations: FloatArray) -> None:
+        """What ``ask`` proposed turned out to be.
+
+        Args:
+            genes: Shape (batch, genes).
+            losses: Shape (batch, objectives); NaN is refused with InputError.
+            violations: How far beyond each budget, shape (batch, budgets); 0 is feasible.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyProblem:
+    """All that a strategy may know of the space.
+
+    Attributes:
+        cardinalities: Number of choices of each gene, shape (genes,).
+        canonical: As `SearchSpace.canonical`; the identity for a bare table.
+        objectives: Number of losses.
+        budgets: Number of violations.
+        seed: Of everything random in the strategy.
+        batch: Preferred number of architectures an ask; also the population size.
+    """
+
+    cardinalities: IntArray
+    canonical: Callable[[IntArray], IntArray]
+    objectives: int
+    budgets: int
+    seed: int
+    batch: int
+
+
+class Transport(Protocol):
+    """How a device is reached. ``hwnas/devices/transports/<name>.py`` offers ``create(device)``.
+
+    A transport moves files and runs commands in one working directory on the device. It must
+    not know what a model is.
+    """
+
+    def push(self, files: Sequence[Path]) -> None:
+        """Copy files into the working directory, replacing those of the same name."""
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, on_line: Callable[[str], None]) -> None:
+        """Run a command in the working directory, handing over each line of its output at once.
+
+        Raises:
+            TransportError: It could not be started, failed, or took longer than ``timeout_s``;
+                with the end of what it wrote to standard error.
+        """
+
+    def pull(self, name: str) -> bytes | None:
+        """Content of a file in the working directory; None when there is no such file."""
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Delete files from the working directory; missing ones are no error."""
+
+
+class Runtime(Protocol):
+    """How a model file is timed on the device. ``hwnas/runtimes/<name>.py`` is such a module.
+
+    The file itself is pushed beside the agent: at import it needs Python 3.8 and the standard
+    library alone, and nothing of hwnas.
+    """
+
+    MODEL_FORMAT: str
+    """Name of the module in ``hwnas/graphs`` that writes its models; also the file's ending."""
+
+    PRECISIONS: tuple[str, ...]
+    """Precisions it can run, such as ``fp32``."""
+
+    def version(self) -> str:
+        """Version of the installed runtime; ImportError when there is none."""
+
+    def load(self, path: str, threads: int) -> Callable[[], object]:
+        """A model file as a function that runs it once on random input of the model's shape."""

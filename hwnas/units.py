@@ -1,0 +1,30 @@
+"""Unit conversions and how quantities are shown to people."""
+
+NS_PER_MS = 1_000_000
+BYTES_PER_FP32 = 4
+PJ_PER_MJ = 1e9  # picojoule in a millijoule
+
+
+def format_quantity(value: float, unit: str) -> str:
+    """A value as people read it, such as ``1.23 ms``, ``4.1 M`` or ``812 KiB``.
+
+    Args:
+        value: The quantity, in ``unit``.
+        unit: ``ms``, ``%``, ``bytes``, ``mJ`` or an empty string for counts.
+    """
+    if unit == "%":
+        return f"{value:.2f} %"
+    if unit == "bytes":
+        return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB"))
+    if unit == "":
+        return _scaled(value, 1000, ("", "k", "M", "G")).strip()
+    return f"{value:.4g} {unit}"
+
+
+def _scaled(value: float, base: int, names: tuple[str, ...]) -> str:
+    scale = 0
+    while abs(value) >= base and scale < len(names) - 1:
+        value /= base
+        scale += 1
+    digits = f"{value:.0f}" if scale == 0 else f"{value:.4g}"
+    return f"{digits} {names[scale]}"

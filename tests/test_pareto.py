@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hwnas.pareto import hypervolume, knee, non_dominated, normalised
+
+# few distinct values, so that equal and weakly dominated points are common
+losses_of = st.tuples(st.integers(1, 30), st.integers(1, 4)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=st.integers(-3, 3).map(float))
+)
+
+
+def dominates(one, other):
+    return bool((one <= other).all() and (one < other).any())
+
+
+def slow_non_dominated(losses, feasible):
+    return [
+        bool(feasible[i])
+        and not any(feasible[j] and dominates(losses[j], losses[i]) for j in range(len(losses)))
+        for i in range(len(losses))
+    ]
+
+
+@settings(deadline=None)
+@given(losses_of, st.randoms(use_true_random=False))
+def test_the_front_equals_that_of_comparing_all_pairs(losses, random):
+    feasible = np.array([random.random() < 0.7 for _ in losses])
+    assert non_dominated(losses, feasible=feasible).tolist() == slow_non_dominated(losses, feasible)
+    everything = np.ones(len(losses), dtype=bool)
+    assert non_dominated(losses).tolist() == slow_non_dominated(losses, everything)
+
+
+@settings(deadline=None)
+@given(losses_of)
+def test_members_of_a_front_do_not_dominate_each_other_but_everything_else(losses):
+    mask = non_dominated(losses)
+    front = losses[mask]
+    assert not any(dominates(one, other) for one in front for other in front)
+    assert all(any(dominates(one, other) for one in front) for other in losses[~mask])
+
+
+@settings(deadline=None)
+@given(losses_of)
+def test_a_front_is_its_own_front_and_has_the_whole_hypervolume(losses):
+    front = losses[non_dominated(losses)]
+    assert non_dominated(front).all()
+    reference = np.full(losses.shape[1], 4.0)
+    assert hypervolume(front, reference) == hypervolume(losses, reference)
+
+
+@settings(deadline=None)
+@given(losses_of)
+def test_hypervolume_of_integers_counts_dominated_unit_boxes(losses):
+    reference = np.full(losses.shape[1], 4.0)
+    corners = np.stack(
+        np.meshgrid(*[np.arange(-3.0, 4.0)] * losses.shape[1]), axis=-1
+    ).reshape(-1, losses.shape[1])  # fmt: skip
+    dominated = (losses[:, None, :] <= corners[None, :, :]).all(axis=2).any(axis=0)
+    assert hypervolume(losses, reference) == pytest.approx(dominated.sum())
+
+
+def test_no_points_have_no_front_and_no_hypervolume():
+    assert non_dominated(np.zeros((0, 2))).tolist() == []
+    assert hypervolume(np.zeros((0, 2)), np.ones(2)) == 0.0
+
+
+def test_equal_points_are_all_on_the_front():
+    assert non_dominated(np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 3.0]])).tolist() == [1, 1, 0]
+
+
+def test_infeasible_points_may_hold_nan():
+    losses = np.array([[np.nan, 0.0], [1.0, 1.0]])
+    assert non_dominated(losses, feasible=np.array([False, True])).tolist() == [False, True]
+
+
+def test_points_on_or_beyond_the_reference_add_nothing():
+    losses = np.array([[0.0, 2.0], [1.0, 1.0], [5.0, 0.0]])
+    assert hypervolume(losses, np.array([2.0, 2.0])) == 1.0
+
+
+def test_normalised_losses_go_from_0_to_1_and_constants_are_0():
+    losses = np.array([[1.0, 10.0, 7.0], [3.0, 30.0, 7.0], [2.0, 15.0, 7.0]])
+    assert normalised(losses).tolist() == [[0, 0, 0], [1, 1, 0], [0.5, 0.25, 0]]
+
+
+def test_the_knee_of_a_bent_front_is_its_bend_whatever_the_units():
+    front = np.array([[0.0, 10.0], [1.0, 2.0], [5.0, 1.0], [10.0, 0.0]])
+    assert knee(front) == 1
+    assert knee(front * [1e-3, 1e6]) == 1
+
+
+def test_a_front_of_one_point_has_its_knee_there():
+    assert knee(np.array([[3.0, 4.0]])) == 0

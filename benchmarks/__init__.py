@@ -1,0 +1,1 @@
+"""Claims, each a script with its result file."""

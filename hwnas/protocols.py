@@ -138,10 +138,10 @@ class StrategyProblem:
 
 
 class Transport(Protocol):
-    """How a device is reached. ``hwnas/devices/transports/<name>.py`` offers ``create(device)``.
+    """How a device is reached. ``hwnas/devices/transports/<name>.py``.
 
-    A transport moves files and runs commands in one working directory on the device. It must
-    not know what a model is.
+    The file offers ``create(device, workdir)`` and ``reachable(device)``. A transport moves files
+    and runs commands in one working directory on the device. It must not know what a model is.
     """
 
     def push(self, files: Sequence[Path]) -> None:
@@ -179,4 +179,19 @@ class Runtime(Protocol):
         """Version of the installed runtime; ImportError when there is none."""
 
     def load(self, path: str, threads: int) -> Callable[[], object]:
-        """A model file as a function that runs it once on random input of the model's shape."""
+        """A model file as a function that runs it once on random input of the model's shape.
+
+        Raises:
+            ValueError: The file is no model, or one that the runtime cannot run.
+        """
+
+    def outputs(self, path: str, inputs: Any) -> Any:
+        """What a model file says of each of N inputs, on the machine that calls; not for timing.
+
+        Args:
+            path: Of a model with one input and one output.
+            inputs: Array of shape (N, C, H, W), fp32.
+
+        Returns:
+            Array of shape (N, classes).
+        """

@@ -1,0 +1,79 @@
+"""The application: finds the commands, turns errors into one sentence."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from hwnas import plugins
+from hwnas.errors import HwnasError
+
+_HELP = """
+Hardware-aware neural architecture search: the best networks for *your* data on *your* device.
+
+Start with [bold]hwnas quickstart[/]. Then: [bold]profile[/] a device, [bold]search[/] under a
+budget, [bold]plot[/] the trade-off, [bold]export[/] the chosen network; or all of it from one
+file with [bold]run[/].
+"""
+
+_ORDER = (
+    "quickstart", "devices", "profile", "search", "resume", "front", "plot", "export", "measure",
+    "run",
+)  # fmt: skip
+
+app = typer.Typer(
+    help=_HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
+    add_completion=False, context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        # reading the package's metadata costs 20 ms, and only this option needs it
+        from importlib.metadata import version
+
+        typer.echo(f"hwnas {version('hwnas')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    del debug, version  # main reads --debug itself, to see errors before parsing too
+
+
+def _commands() -> list[str]:
+    found = plugins.names("hwnas.cli")
+    return [name for name in _ORDER if name in found] + sorted(set(found) - set(_ORDER))
+
+
+for _name in _commands():
+    app.command(_name)(plugins.load("hwnas.cli", _name, what="command").command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an error is one line on standard error, and exit status 1.
+
+    Args:
+        arguments: After the program's name; None for those of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        app(args=[argument for argument in given if argument != "--debug"], prog_name="hwnas")
+    except HwnasError as error:
+        if debug:
+            raise
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What was measured and evaluated is kept.", err=True)
+        sys.exit(130)

@@ -1,0 +1,29 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]
+DeviceName = Annotated[
+    str, typer.Option("--device", "-d", help="A device's name (see hwnas devices) or TOML file.")
+]
+Runtime = Annotated[str, typer.Option(help="Inference runtime on the device.")]
+Precision = Annotated[str, typer.Option(help="Precision of weights and activations.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
+Space = Annotated[
+    str, typer.Option("--space", "-s", help="A search space: a preset's name or a TOML file.")
+]
+Resolutions = Annotated[
+    list[int] | None,
+    typer.Option("--resolution", "-r", help="Keep this input resolution only; repeatable."),
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Images to learn: fashion_mnist_10k (shipped), a folder with class/image.png, "
+        "or an .npz file."
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]

@@ -1,0 +1,117 @@
+"""This machine as a device: commands are child processes in a folder of their own."""
+
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+from hwnas.devices.descriptor import Device
+from hwnas.errors import InputError, StorageError, TransportError
+
+_STDERR_TAIL = 2000  # characters of an error message that are shown
+
+
+def create(device: Device, workdir: Path) -> "LocalTransport":
+    """A transport to this machine; it has no options.
+
+    Raises:
+        InputError: The device file gives options.
+    """
+    if device.options:
+        raise InputError(
+            f"Device {device.name}: transport local knows no options; remove "
+            f"{', '.join(device.options)}."
+        )
+    return LocalTransport(workdir)
+
+
+def reachable(device: Device) -> str | None:
+    """None when the Python command of the device file can be started here."""
+    if device.python and shutil.which(device.python[0]) is None:
+        return f"there is no command {device.python[0]!r} on this machine"
+    return None
+
+
+class LocalTransport:
+    """Files are copied to, and commands run in, ``workdir``.
+
+    A command's standard input is a pipe that stays open while it is wanted: its end tells the
+    command that nobody listens any more, even when this process was killed.
+    """
+
+    def __init__(self, workdir: Path) -> None:
+        self._workdir = workdir.resolve()
+
+    def push(self, files: Sequence[Path]) -> None:
+        """Copy files into the working directory, replacing those of the same name."""
+        try:
+            self._workdir.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                shutil.copyfile(file, self._workdir / file.name)
+        except OSError as error:
+            raise StorageError(
+                f"{error.filename2 or error.filename or self._workdir} could not be written "
+                f"({error.strerror}): free space, then run the same command again."
+            ) from error
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, on_line: Callable[[str], None]) -> None:
+        """Run a command in the working directory, handing over each line of its output at once.
+
+        Raises:
+            TransportError: It could not be started, failed, or took longer than ``timeout_s``.
+        """
+        with tempfile.TemporaryFile() as errors:
+            process = self._start(argv, errors)
+            late = threading.Event()
+
+            def stop() -> None:
+                late.set()
+                process.kill()
+
+            timer = threading.Timer(timeout_s, stop)
+            timer.start()
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    on_line(line.rstrip("\n"))
+                status = process.wait()
+            finally:
+                timer.cancel()
+                process.kill()
+                process.communicate()
+            if late.is_set():
+                raise TransportError(f"{argv[0]} took longer than {timeout_s:g} s and was stopped.")
+            if status != 0:
+                raise TransportError(f"{argv[0]} {_outcome(status)}: {_tail(errors)}")
+
+    def pull(self, name: str) -> bytes | None:
+        """Content of a file in the working directory; None when there is no such file."""
+        path = self._workdir / name
+        return path.read_bytes() if path.is_file() else None
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Delete files from the working directory; missing ones are no error."""
+        for name in names:
+            (self._workdir / name).unlink(missing_ok=True)
+
+    def _start(self, argv: Sequence[str], errors: IO[bytes]) -> "subprocess.Popen[str]":
+        try:
+            return subprocess.Popen(
+                list(argv), cwd=self._workdir, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=errors, text=True, encoding="utf-8", errors="replace",
+            )  # fmt: skip
+        except OSError as error:
+            raise TransportError(f"{argv[0]} could not be started: {error.strerror}.") from error
+
+
+def _outcome(status: int) -> str:
+    return f"was killed by signal {-status}" if status < 0 else f"failed with status {status}"
+
+
+def _tail(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    text = errors.read().decode(errors="replace").strip()
+    return text[-_STDERR_TAIL:] or "it wrote nothing to standard error."

@@ -1,0 +1,50 @@
+"""Latency from a table of layers that were measured on the device."""
+
+from hwnas.catalog import IntArray
+from hwnas.errors import InputError
+from hwnas.estimators import EstimatorContext
+from hwnas.latency_table import BoundLatencyTable
+from hwnas.problem import Objective
+from hwnas.protocols import Estimate, Estimator
+
+LATENCY = Objective("latency_ms", "ms", "latency")
+
+OBJECTIVES = (LATENCY,)
+
+
+def create(objective: Objective, context: EstimatorContext) -> Estimator:
+    """An estimator that sums the layers of the table in ``context.table``.
+
+    Raises:
+        InputError: There is no table.
+        SpaceMismatchError: The table lacks layers of the space.
+    """
+    del objective  # there is only one
+    if context.table is None:
+        device = "host" if context.device is None else context.device.name
+        raise InputError(
+            f"latency_ms needs a latency table of {device} for space {context.space.name}; it is "
+            f"measured by: hwnas profile {device} --space {context.space.name}."
+        )
+    return TableLatency(context.table.bind(context.space))
+
+
+class TableLatency:
+    """Predicted latency of architectures, in milliseconds."""
+
+    def __init__(self, table: BoundLatencyTable) -> None:
+        self._table = table
+
+    @property
+    def objective(self) -> Objective:
+        """latency_ms."""
+        return LATENCY
+
+    @property
+    def cheap(self) -> bool:
+        """True: a gather and a sum."""
+        return True
+
+    def estimate(self, genes: IntArray) -> Estimate:
+        """Values for genes of shape (architectures, genes)."""
+        return Estimate(self._table.latency_ms(genes))

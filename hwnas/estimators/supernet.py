@@ -1,0 +1,81 @@
+"""Accuracy on the validation part, with weights from a trained supernet."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnas.catalog import IntArray
+from hwnas.errors import InputError
+from hwnas.estimators import EstimatorContext
+from hwnas.problem import Objective
+from hwnas.protocols import Estimate, Estimator
+
+if TYPE_CHECKING:
+    from hwnas.training.data import DataSet
+    from hwnas.training.evaluation import Evaluator
+
+OBJECTIVES = (Objective("accuracy", "%", "accuracy", maximise=True),)
+
+
+@dataclass(frozen=True, slots=True)
+class SupernetSource:
+    """What this estimator takes from ``context.resources["supernet"]``.
+
+    Attributes:
+        directory: Where `hwnas.training.supernet.train_supernet` left its checkpoint.
+        data: The data set it was trained on.
+        threads: Of torch; None for all cores. Accuracies are the same only at the same number.
+    """
+
+    directory: Path
+    data: "DataSet"
+    threads: int | None = None
+
+
+def create(objective: Objective, context: EstimatorContext) -> Estimator:
+    """The estimator of validation accuracy.
+
+    Raises:
+        InputError: The context has no `SupernetSource`.
+        SpaceMismatchError: The supernet is of another space.
+    """
+    # torch takes seconds to import
+    from hwnas.training.evaluation import Evaluator
+    from hwnas.training.supernet import load_supernet
+
+    source = context.resources.get("supernet")
+    if not isinstance(source, SupernetSource):
+        raise InputError("Accuracy by supernet needs a trained supernet; none was given.")
+    supernet = load_supernet(context.space, source.directory)
+    return _SupernetAccuracy(objective, context, source, Evaluator(supernet, source.data))
+
+
+class _SupernetAccuracy:
+    """Each network is cut out, its batch-norm recalibrated, its errors counted."""
+
+    cheap = False
+
+    def __init__(
+        self,
+        objective: Objective,
+        context: EstimatorContext,
+        source: SupernetSource,
+        evaluator: "Evaluator",
+    ) -> None:
+        self.objective = objective
+        self._space = context.space
+        self._source = source
+        self._evaluator = evaluator
+
+    def estimate(self, genes: IntArray) -> Estimate:
+        """Top-1 in percent; the deviation is the binomial one of so many validation images."""
+        from hwnas.training.recipe import torch_threads
+        from hwnas.training.supernet import slot_layers_of
+
+        with torch_threads(self._source.threads):
+            networks = slot_layers_of(self._space, genes)
+            mean = np.array([self._evaluator.accuracy(layers) for layers in networks])
+        images = len(self._source.data.validation)
+        return Estimate(mean, np.sqrt(mean * (100.0 - mean) / images))

@@ -1,0 +1,152 @@
+"""Model files measured as they are, several of them side by side if asked."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hwnas.devices import Device
+from hwnas.errors import InputError
+from hwnas.latency_table import LatencyTable
+from hwnas.measurement import Measurement, Samples
+from hwnas.profiling.assembly import without_drift
+from hwnas.profiling.origin import first_header, now, origin
+from hwnas.profiling.plan import CANARY, Batch, Discipline, make_batch
+from hwnas.profiling.records import Header, Visit
+from hwnas.profiling.session import Job, Session, Target, lowered_job
+from hwnas.progress import Progress, silent
+
+_DISCIPLINE = Discipline(network_rounds=10)
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def measure_model(
+    device: Device,
+    model: Path,
+    *,
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    table: LatencyTable | None = None,
+    command: str | None = None,
+    on_progress: Progress = silent,
+) -> Measurement:
+    """Latency of one model file on a device; arguments and errors as `measure_models`."""
+    return measure_models(
+        device, [model], runtime=runtime, threads=threads, table=table, command=command,
+        on_progress=on_progress,
+    )[0]  # fmt: skip
+
+
+def measure_models(
+    device: Device,
+    models: Sequence[Path],
+    *,
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    table: LatencyTable | None = None,
+    seed: int = 0,
+    discipline: Discipline = _DISCIPLINE,
+    command: str | None = None,
+    on_progress: Progress = silent,
+) -> tuple[Measurement, ...]:
+    """Latencies of model files, visited in turns so that they can be compared with each other.
+
+    Args:
+        device: What to measure on.
+        models: Their files.
+        runtime: File name of the runtime that runs them.
+        threads: Of every operator.
+        table: A table of the same device, runtime and threads; its canary is then visited
+            too, and drift against the table's days is divided out. None to leave times as
+            they are.
+        seed: Of the order of visits.
+        discipline: How thoroughly; ``network_rounds`` visits to each.
+        command: What to state as the command that measured; None for the plain one.
+        on_progress: Told after each visit.
+
+    Returns:
+        One measurement for each model, in the order given.
+
+    Raises:
+        InputError: A file does not exist or has the wrong ending, or the table is of another
+            device, runtime or number of threads.
+        DeviceError: The device was lost, lacks the runtime, or cannot load a model.
+    """
+    target = Target(device, runtime, table.precision if table else "fp32", threads)
+    _check(models, target, table)
+    # the file's own name is what an error on the device will show
+    named = {f"{i}-{_UNSAFE.sub('_', path.stem)}": path for i, path in enumerate(models)}
+    batch = make_batch(
+        dict.fromkeys(named, ()),
+        canary=table.canary if table else (),
+        rounds=discipline.network_rounds,
+        rng=np.random.default_rng(seed),
+        first=0,
+        canary_every=discipline.canary_every,
+    )
+    header, visits = _run(target, batch, named, discipline, seed, on_progress)
+    measured = origin(
+        header,
+        date=now(),
+        command=command or f"hwnas measure {' '.join(map(str, models))} --device {device.name}",
+        threads=threads,
+        discipline=discipline,
+        rounds=discipline.network_rounds,
+        seed=seed,
+    )
+    samples = without_drift(batch, visits, table.canary_ms if table else 1.0)
+    return tuple(Measurement(samples[name], measured) for name in named)
+
+
+def _check(models: Sequence[Path], target: Target, table: LatencyTable | None) -> None:
+    ending = target.module.MODEL_FORMAT
+    for path in models:
+        if path.suffix != f".{ending}" or not path.is_file():
+            raise InputError(
+                f"{path} is not an existing .{ending} file, which is what runtime "
+                f"{target.runtime} measures."
+            )
+    if table is None:
+        return
+    wanted = (target.device.name, target.runtime, target.threads)
+    if (table.device, table.runtime, table.threads) != wanted:
+        raise InputError(
+            f"The latency table is of {table.device}, {table.runtime}, {table.threads} threads, "
+            f"and the models are measured on {wanted[0]}, {wanted[1]}, {wanted[2]} threads: drift "
+            "cannot be told from one to the other."
+        )
+
+
+def _run(
+    target: Target,
+    batch: Batch,
+    named: dict[str, Path],
+    discipline: Discipline,
+    seed: int,
+    on_progress: Progress,
+) -> tuple[Header, dict[int, Samples]]:
+    headers: list[Header] = []
+    visits: dict[int, Samples] = {}
+
+    def on_record(line: str, record: Header | Visit) -> None:
+        del line
+        if isinstance(record, Visit):
+            visits[record.visit] = record.samples
+            on_progress("measuring", len(visits), len(batch.visits))
+        else:
+            headers.append(record)
+
+    canary = lowered_job(target, batch, name="measure", seed=seed, timing=discipline.timing)
+
+    def content(file_name: str) -> bytes:
+        name = Path(file_name).stem
+        return canary.content(file_name) if name == CANARY else named[name].read_bytes()
+
+    job = Job(canary.name, canary.visits, content, discipline.timing)
+    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
+        session = Session(target, Path(folder))
+        session.run(job, done=(), on_record=on_record)
+        session.close()
+    return first_header(headers, target.device.name), visits

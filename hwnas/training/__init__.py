@@ -1,0 +1,1 @@
+"""Data, supernet training, evaluation of subnets, and fine-tuning."""

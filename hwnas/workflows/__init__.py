@@ -1,0 +1,49 @@
+"""The user stories as plain functions: what the commands call and what notebooks import.
+
+Each is imported when first used: listing devices need not wait for torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hwnas.workflows.experiment import Experiment as Experiment
+    from hwnas.workflows.experiment import experiment_from_options as experiment_from_options
+    from hwnas.workflows.experiment import load_experiment as load_experiment
+    from hwnas.workflows.model_card import ModelCard as ModelCard
+    from hwnas.workflows.pipeline import Outcome as Outcome
+    from hwnas.workflows.pipeline import quickstart as quickstart
+    from hwnas.workflows.pipeline import run as run
+    from hwnas.workflows.plotting import plot as plot
+    from hwnas.workflows.profiling import devices as devices
+    from hwnas.workflows.profiling import load_table as load_table
+    from hwnas.workflows.profiling import measure as measure
+    from hwnas.workflows.profiling import profile as profile
+    from hwnas.workflows.profiling import quality_sentence as quality_sentence
+    from hwnas.workflows.references import measure_references as measure_references
+    from hwnas.workflows.references import train_references as train_references
+    from hwnas.workflows.searching import costs as costs
+    from hwnas.workflows.searching import load_run as load_run
+    from hwnas.workflows.searching import resume as resume
+    from hwnas.workflows.searching import search as search
+    from hwnas.workflows.shipping import export as export
+
+_HOMES = {
+    "experiment": ("Experiment", "experiment_from_options", "load_experiment"),
+    "model_card": ("ModelCard",),
+    "pipeline": ("Outcome", "quickstart", "run"),
+    "plotting": ("plot",),
+    "profiling": ("devices", "load_table", "measure", "profile", "quality_sentence"),
+    "references": ("measure_references", "train_references"),
+    "searching": ("costs", "load_run", "resume", "search"),
+    "shipping": ("export",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

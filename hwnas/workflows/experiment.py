@@ -1,0 +1,224 @@
+"""An experiment: everything a run needs to know, as one TOML file or as options say it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hwnas import files
+from hwnas.errors import FileFormatError
+from hwnas.training.fine_tune import NetworkConfig
+from hwnas.training.supernet import SupernetConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSection:
+    """Where to search.
+
+    Attributes:
+        source: A preset's name, or the path of a space's TOML file.
+        resolutions: Input resolutions to keep; empty for all of the space's.
+    """
+
+    source: str
+    resolutions: tuple[int, ...] = ()
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class DataSection:
+    """What the networks learn; it decides their classes and input channels.
+
+    Attributes:
+        source: A shipped data set's name, an image folder, or an ``.npz`` file. Empty for none:
+            then accuracy cannot be an objective.
+        validation_fraction: Part of the training images that search judges accuracy on.
+    """
+
+    source: str = ""
+    validation_fraction: float = 0.2
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSection:
+    """Where the networks will run.
+
+    Attributes:
+        name: A device file's name or path.
+        runtime: A file name in ``hwnas/runtimes``.
+        precision: Of weights and activations.
+        threads: Of the runtime.
+    """
+
+    name: str = "host"
+    runtime: str = "onnxruntime"
+    precision: str = "fp32"
+    threads: int = 1
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSection:
+    """What to search for, and how long.
+
+    Attributes:
+        objectives: Two to five names, such as ``accuracy`` and ``latency_ms``.
+        budgets: Hard bounds such as ``latency_ms<=2.5``; ``latency_ms<=40%`` stands for the value
+            40 % of the way from the space's smallest to its largest.
+        strategy: A file name in ``hwnas/strategies``.
+        evaluations: Architectures to evaluate. Those that a cheap objective shows to be over
+            budget are not evaluated and do not count.
+        batch: Architectures that the strategy proposes at once; its population size.
+    """
+
+    objectives: tuple[str, ...] = ("accuracy", "latency_ms")
+    budgets: tuple[str, ...] = ()
+    strategy: str = "nsga2"
+    evaluations: int = 200
+    batch: int = 20
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSection:
+    """What to hand over.
+
+    Attributes:
+        pick: ``knee``, ``accuracy`` (the most accurate within the run's budgets), an
+            architecture's id, or budgets such as ``latency_ms<=2`` for the most accurate in them.
+        format: A file name in ``hwnas/graphs``.
+    """
+
+    pick: str = "accuracy"
+    format: str = "onnx"
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSection:
+    """Hand-made networks to stand beside.
+
+    Attributes:
+        train: How many of those not slower than the exported network to train for comparison,
+            the largest first; 0 for none, -1 for all.
+    """
+
+    train: int = 0
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """All of it; the sections of an experiment's TOML file.
+
+    Attributes:
+        space: Where to search.
+        name: Of the run.
+        seed: Of everything random but training, whose sections have their own.
+        supernet_from: Another run's directory whose trained supernet is used; empty to train one.
+        data: What the networks learn.
+        device: Where they will run.
+        supernet: How the supernet is trained.
+        search: What to search for.
+        fine_tune: How the chosen network, and hand-made ones, are trained.
+        export: What to hand over.
+        references: Hand-made networks to stand beside.
+    """
+
+    space: SpaceSection
+    name: str = "experiment"
+    seed: int = 0
+    supernet_from: str = ""
+    data: DataSection = field(default_factory=DataSection)
+    device: DeviceSection = field(default_factory=DeviceSection)
+    supernet: SupernetConfig = field(default_factory=SupernetConfig)
+    search: SearchSection = field(default_factory=SearchSection)
+    fine_tune: NetworkConfig = field(default_factory=lambda: NetworkConfig(images=60_000))
+    export: ExportSection = field(default_factory=ExportSection)
+    references: ReferenceSection = field(default_factory=ReferenceSection)
+
+    __pydantic_config__ = files.STRICT
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """An experiment from its TOML file.
+
+    Raises:
+        FileFormatError: The file is missing, or a key or value in it is wrong.
+    """
+    path = Path(path)
+    content = files.read_toml(path)
+    return parse_experiment({"name": path.stem, **content}, source=str(path))
+
+
+def parse_experiment(content: dict[str, Any], *, source: str) -> Experiment:
+    """An experiment from plain data, such as a run's recorded configuration."""
+    experiment = files.parse(content, Experiment, source=source)
+    wrong = {
+        "search.evaluations": experiment.search.evaluations < 1,
+        "search.batch": experiment.search.batch < 1,
+        "device.threads": experiment.device.threads < 1,
+    }
+    for key, is_wrong in wrong.items():
+        if is_wrong:
+            raise FileFormatError(f"{source}: {key} must be at least 1.")
+    return experiment
+
+
+def experiment_from_options(
+    *,
+    name: str,
+    space: str,
+    objectives: Sequence[str] = ("accuracy", "latency_ms"),
+    budgets: Sequence[str] = (),
+    data: str = "",
+    device: str = "host",
+    resolutions: Sequence[int] = (),
+    runtime: str = "onnxruntime",
+    precision: str = "fp32",
+    threads: int = 1,
+    strategy: str = "nsga2",
+    evaluations: int = 200,
+    batch: int = 20,
+    epochs: int | None = None,
+    supernet_from: str = "",
+    seed: int = 0,
+) -> Experiment:
+    """An experiment as the options of ``hwnas search`` say it; the rest at its defaults.
+
+    Args:
+        name: Of the run.
+        space: Preset or TOML file.
+        objectives: As `SearchSection.objectives`.
+        budgets: As `SearchSection.budgets`.
+        data: As `DataSection.source`.
+        device: As `DeviceSection.name`.
+        resolutions: As `SpaceSection.resolutions`.
+        runtime: As `DeviceSection.runtime`.
+        precision: As `DeviceSection.precision`.
+        threads: As `DeviceSection.threads`.
+        strategy: As `SearchSection.strategy`.
+        evaluations: As `SearchSection.evaluations`.
+        batch: As `SearchSection.batch`.
+        epochs: Of the supernet's training; None for the default.
+        supernet_from: As `Experiment.supernet_from`.
+        seed: Of everything random.
+    """
+    supernet = SupernetConfig(seed=seed)
+    return Experiment(
+        space=SpaceSection(space, tuple(resolutions)),
+        name=name,
+        seed=seed,
+        supernet_from=supernet_from,
+        data=DataSection(data),
+        device=DeviceSection(device, runtime, precision, threads),
+        supernet=supernet if epochs is None else replace(supernet, epochs=epochs),
+        search=SearchSection(tuple(objectives), tuple(budgets), strategy, evaluations, batch),
+    )

@@ -1,0 +1,114 @@
+"""A run's pictures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from hwnas import report
+from hwnas.errors import RunError
+from hwnas.problem import Objective
+from hwnas.report import Figure, Mark
+from hwnas.search import hypervolume_history
+from hwnas.search.run import Run
+from hwnas.workflows.model_card import ModelCard, read_cards
+from hwnas.workflows.references import References, read_references
+from hwnas.workflows.searching import ACCURACY, load_run, run_table
+from hwnas.workflows.trained import training_log
+
+PLOTS = "plots"
+
+
+def plot(directory: str | Path) -> tuple[Path, ...]:
+    """Draw what a run holds so far, as PNG and SVG files in its ``plots`` folder.
+
+    - ``front_<cost>``: the first objective against each cost, with the budget, hand-made networks
+      and the exported one;
+    - ``progress``: hypervolume over evaluations;
+    - ``prediction``: predicted against measured latency;
+    - ``training``: accuracy of the supernet's smallest and largest network by epoch.
+
+    Returns:
+        The files, PNG before SVG.
+
+    Raises:
+        RunError: The run has no evaluations yet.
+    """
+    run = load_run(directory)
+    if not run.complete.any():
+        raise RunError(f"{run.directory} has no evaluations to draw yet; see `hwnas resume`.")
+    written: list[Path] = []
+    for name, figure in _figures(run):
+        written += report.save(figure, run.directory / PLOTS / name)
+    return tuple(written)
+
+
+def _figures(run: Run) -> Iterator[tuple[str, Figure]]:
+    cards = read_cards(run.directory)
+    references = read_references(run.directory)
+    quality = run.objectives[0]
+    for cost in run.config.quantities:
+        if cost != quality:
+            yield f"front_{cost.name}", _front(run, quality, cost, references, cards)
+    evaluations, volumes = hypervolume_history(run.losses, run.feasible)
+    history = {run.config.strategy: (evaluations.astype(float), volumes)}
+    yield "progress", report.progress_plot(history, label="hypervolume (share of the box)")
+    prediction = _prediction(run, cards)
+    if prediction is not None:
+        yield "prediction", prediction
+    epochs = [epoch for epoch in training_log(run.directory) if "largest_accuracy" in epoch]
+    if epochs:
+        curves = {
+            f"{size} network": [epoch[f"{size}_accuracy"] for epoch in epochs]
+            for size in ("largest", "smallest")
+        }
+        yield "training", report.training_plot([int(epoch["epoch"]) for epoch in epochs], curves)
+
+
+def _front(
+    run: Run,
+    quality: Objective,
+    cost: Objective,
+    references: References | None,
+    cards: tuple[ModelCard, ...],
+) -> Figure:
+    done, values = run.complete, run.evaluations.values
+    front_ids = {member.id for member in run.front}
+    on_front = np.array([one in front_ids for one in run.evaluations.ids])
+    marks = [
+        Mark(network.label, network.values[cost.name], network.accuracy)
+        for network in (references.networks if references else ())
+        if quality.name == ACCURACY and cost.name in network.values
+    ]
+    chosen = None
+    if cards:
+        card = cards[-1]
+        index = run.evaluations.ids.index(card.id)
+        # as hand-made networks are shown: trained to the end, on the test part
+        value = card.accuracy_file if quality.name == ACCURACY else values[quality.name][index]
+        chosen = Mark("chosen, exported", values[cost.name][index], value)
+    return report.front_plot(
+        quality, cost, values=values[quality.name][done], costs=values[cost.name][done],
+        on_front=on_front[done], budgets=run.budgets, references=marks, chosen=chosen,
+    )  # fmt: skip
+
+
+def _prediction(run: Run, cards: tuple[ModelCard, ...]) -> Figure | None:
+    table = run_table(run)
+    if table is None or table.quality is None:
+        return None
+    latency = next(q for q in run.config.quantities if q.name == "latency_ms")
+    return report.prediction_plot(
+        latency,
+        np.array([network.predicted_ms for network in table.networks]),
+        np.array([network.measured_ms for network in table.networks]),
+        mape=table.quality.mape,
+        bias=table.quality.bias,
+        spearman=table.quality.spearman,
+        repeatability=table.quality.repeatability_mape,
+        marks=[
+            Mark(card.id, card.latency_measured_ms, card.latency_predicted_ms)
+            for card in cards
+            if card.latency_predicted_ms is not None
+        ],
+    )

@@ -1,0 +1,185 @@
+"""Hand-made networks beside what a search found: measured on the same device, trained alike."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hwnas import files, plugins, profiling
+from hwnas.catalog import LayerCatalog
+from hwnas.devices import Device
+from hwnas.errors import InputError
+from hwnas.estimators.cost_model import OBJECTIVES, layer_costs, population_cost
+from hwnas.graphs.weights import random_weights
+from hwnas.layers import LayerSpec
+from hwnas.progress import Progress, silent
+from hwnas.reference_networks import reference_set
+from hwnas.search.run import Run
+from hwnas.training.evaluation import accuracy
+from hwnas.training.fine_tune import train_network
+from hwnas.workflows.model_card import ModelCard
+from hwnas.workflows.searching import experiment_of, load_run, run_table
+from hwnas.workflows.setting import prepare
+
+REFERENCES = "references.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceResult:
+    """A hand-made network on the run's device and data.
+
+    Attributes:
+        label: Such as ``MobileNetV2 0.5``.
+        values: By objective name; ``latency_ms`` is measured.
+        accuracy: Percent top-1 on the test part after training from scratch; None if not trained.
+        images_seen: Images it was trained on, repetitions counted; 0 if not trained.
+    """
+
+    label: str
+    values: Mapping[str, float]
+    accuracy: float | None = None
+    images_seen: int = 0
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Hand-made networks, and the exported network as it was measured among them.
+
+    Attributes:
+        model: Id of the exported network.
+        model_latency_ms: Median of its file's runs in the same session.
+        networks: The hand-made ones, the fastest first.
+    """
+
+    model: str
+    model_latency_ms: float
+    networks: tuple[ReferenceResult, ...]
+
+    __pydantic_config__ = files.STRICT
+
+    @property
+    def not_slower(self) -> tuple[ReferenceResult, ...]:
+        """Those that take no longer than the exported network."""
+        return tuple(n for n in self.networks if n.values["latency_ms"] <= self.model_latency_ms)
+
+    @property
+    def best(self) -> ReferenceResult | None:
+        """The most accurate one that is trained and not slower; None when there is none."""
+        trained = [network for network in self.not_slower if network.accuracy is not None]
+        return max(trained, key=lambda network: network.accuracy or 0.0, default=None)
+
+
+def read_references(directory: str | Path) -> References | None:
+    """What a run knows of hand-made networks; None before they were measured."""
+    path = Path(directory) / REFERENCES
+    if not path.is_file():
+        return None
+    return files.parse(files.read_json(path), References, source=str(path))
+
+
+def measure_references(
+    directory: str | Path, card: ModelCard, *, on_progress: Progress = silent
+) -> References:
+    """Measure hand-made networks and an exported file in one session, interleaved.
+
+    The networks have the run's resolution, classes and input channels, and random weights, which
+    do not change how long they take. What was measured for the same file before is kept.
+
+    Args:
+        directory: Of the run.
+        card: Of the exported file.
+        on_progress: Told after each visit.
+    """
+    run = load_run(directory)
+    known = read_references(directory)
+    if known is not None and known.model == card.id:
+        return known
+    experiment = experiment_of(run)
+    device = prepare(experiment).device
+    networks = _networks(run)
+    writer = plugins.load("hwnas.graphs", card.format, what="model format")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [card.file]
+        for number, layers in enumerate(networks.values()):
+            paths.append(Path(folder) / f"reference{number}.{card.format}")
+            weights = random_weights(layers, np.random.default_rng(number))
+            paths[-1].write_bytes(writer.lower(layers, weights))
+        measured = profiling.measure_models(
+            device, paths, runtime=experiment.device.runtime, threads=experiment.device.threads,
+            table=run_table(run), on_progress=on_progress,
+        )  # fmt: skip
+    results = [
+        ReferenceResult(label, _costs(layers, device) | {"latency_ms": one.median_ms})
+        for (label, layers), one in zip(networks.items(), measured[1:], strict=True)
+    ]
+    results.sort(key=lambda result: result.values["latency_ms"])
+    return _write(run, References(card.id, measured[0].median_ms, tuple(results)))
+
+
+def train_references(
+    directory: str | Path, card: ModelCard, *, count: int = -1, on_progress: Progress = silent
+) -> References:
+    """Train hand-made networks from scratch with the exported network's recipe and images.
+
+    Those not slower than the exported file are trained, those with most multiply-accumulates
+    first, each for as many images as trained the exported one: the supernet's and those of
+    fine-tuning. Each result is kept as it comes.
+
+    Args:
+        directory: Of the run.
+        card: Of the exported file.
+        count: How many; -1 for all.
+        on_progress: Told after each step.
+
+    Raises:
+        InputError: The run has no images.
+    """
+    run = load_run(directory)
+    experiment = experiment_of(run)
+    data = prepare(experiment).data
+    if data is None:
+        raise InputError(f"{run.directory} was searched without images; nothing can be trained.")
+    references = measure_references(directory, card)
+    networks = _networks(run)
+    candidates = sorted(references.not_slower, key=lambda r: r.values["macs"], reverse=True)
+    config = replace(experiment.fine_tune, images=card.images_seen)
+    for candidate in candidates[: len(candidates) if count < 0 else count]:
+        if candidate.images_seen == card.images_seen:
+            continue
+        layers = networks[candidate.label]
+        network = train_network(
+            layers, data, config, on_progress, task=f"training {candidate.label}"
+        )
+        trained = replace(
+            candidate, accuracy=accuracy(network, layers, data.test), images_seen=card.images_seen
+        )
+        updated = [trained if r.label == trained.label else r for r in references.networks]
+        references = _write(run, replace(references, networks=tuple(updated)))
+    return references
+
+
+def _networks(run: Run) -> dict[str, tuple[LayerSpec, ...]]:
+    stem, classifier = run.space.slot_layers[0], run.space.slot_layers[-1]
+    return reference_set(stem.resolution, classifier.out_channels, stem.in_channels)
+
+
+def _costs(layers: Sequence[LayerSpec], device: Device) -> dict[str, float]:
+    catalog = LayerCatalog(layers)
+    indices = np.array([[catalog.index(layer) for layer in layers]])
+    return {
+        objective.name: float(
+            population_cost(objective.name, layer_costs(objective.name, catalog, device), indices)[
+                0
+            ]
+        )
+        for objective in OBJECTIVES
+    }
+
+
+def _write(run: Run, references: References) -> References:
+    files.write_json(run.directory / REFERENCES, files.to_plain(references))
+    return references

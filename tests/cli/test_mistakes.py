@@ -1,0 +1,127 @@
+"""What a user does wrong, and the one sentence that says so."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SPACE = Path(__file__).parents[1] / "data" / "tiny_space.toml"
+SEARCH = ("search", "--space", "mbv3_small_32", "--out", "new")
+COSTS = (*SEARCH, "--objective", "params", "--objective", "macs")
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def sentence(result):
+    """The error, once it is certain that it is one line and no traceback."""
+    assert result.status == 1
+    assert result.err.startswith("Error: ")
+    assert result.err.count("\n") == 1
+    return result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("profile", "hots"), "Unknown device 'hots'. Did you mean 'host'?"),
+        (("profile", "host", "--space", "ofa_mbv3"), "Unknown search space 'ofa_mbv3'. Did you"),
+        (("profile", "host", "--resolution", "100"), "Resolution 100 is not offered"),
+        (("profile", "host", "--runtime", "onnx"), "Unknown runtime 'onnx'"),
+        (("profile", "host", "--precision", "int4"), "no precision 'int4'"),
+        ((*SEARCH, "--objective", "acuracy", "--objective", "macs"), "Did you mean 'accuracy'?"),
+        ((*SEARCH, "--objective", "macs"), "two to 5 different objectives"),
+        ((*SEARCH, "--objective", "accuracy", "--objective", "macs"), "accuracy needs images"),
+        ((*COSTS, "--budget", "params=3"), "not of the form"),
+        ((*COSTS, "--budget", "parms<=3"), "Did you mean 'params'?"),
+        ((*COSTS, "--budget", "params<=1"), "goes from"),
+        ((*COSTS, "--strategy", "nsga3"), "Unknown strategy 'nsga3'"),
+        ((*COSTS, "--data", "no_such_folder"), "Unknown data set 'no_such_folder'"),
+        ((*SEARCH, "--objective", "latency", "--objective", "macs"), "hwnas profile host --space"),
+        (("front", "nowhere"), "holds no run"),
+        (("resume", "nowhere"), "holds no run"),
+        (("plot", "nowhere"), "holds no run"),
+        (("export", "nowhere"), "holds no run"),
+        (("measure", "nowhere.onnx"), "There is no model file"),
+        (("run", "nowhere.toml"), "cannot be read"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_sentence(arguments, said, empty, invoke):
+    assert said in sentence(invoke(*arguments))
+    assert not (empty / "new").exists()
+
+
+def test_a_misspelt_key_of_an_experiment_is_named_with_the_right_one(empty, invoke):
+    (empty / "x.toml").write_text('[space]\nsource = "mbv3_small_32"\n[search]\nevalutions = 5\n')
+    message = sentence(invoke("run", "x.toml"))
+    assert "search.evalutions is not a known key; did you mean 'evaluations'?" in message
+
+
+def test_an_empty_image_folder_is_refused(empty, invoke):
+    (empty / "images").mkdir()
+    assert "images" in sentence(invoke(*COSTS, "--data", "images"))
+
+
+def test_a_truncated_latency_table_is_refused(empty, workplace, invoke):
+    (table,) = (workplace / "latency_tables/host").glob("*.json")
+    (empty / "latency_tables/host").mkdir(parents=True)
+    content = table.read_bytes()
+    (empty / "latency_tables/host" / table.name).write_bytes(content[: len(content) // 2])
+    result = invoke(
+        "search", "--space", SPACE, "--objective", "latency_ms", "--objective", "params",
+        "--out", "new",
+    )  # fmt: skip
+    assert "truncated" in sentence(result)
+
+
+def test_a_table_of_another_space_is_refused_with_the_command_that_extends_it(
+    empty, workplace, invoke
+):
+    (table,) = (workplace / "latency_tables/host").glob("*.json")
+    (empty / "latency_tables/host").mkdir(parents=True)
+    renamed = table.name.replace("tiny_space", "mbv3_small_32")
+    shutil.copy(table, empty / "latency_tables/host" / renamed)
+    result = invoke(*SEARCH, "--objective", "latency_ms", "--objective", "params")
+    assert "lacks" in sentence(result)
+    assert "hwnas profile host --space mbv3_small_32" in result.err
+
+
+def test_a_file_that_is_no_model_cannot_be_measured(empty, invoke):
+    (empty / "model.onnx").write_bytes(b"not a model")
+    assert "model.onnx" in sentence(invoke("measure", "model.onnx"))
+
+
+def test_an_id_that_the_run_does_not_hold_is_answered_with_some_that_it_does(workplace, invoke):
+    message = sentence(invoke("export", workplace / "runs/tiny", "--pick", "00000000"))
+    assert "holds no architecture with id '00000000'" in message
+
+
+def test_a_pick_that_no_network_meets_is_answered_with_the_nearest(workplace, invoke):
+    message = sentence(invoke("export", workplace / "runs/tiny", "--pick", "latency_ms<=1e-6"))
+    assert "the nearest has" in message
+
+
+def test_debug_shows_the_traceback(empty, invoke):
+    with pytest.raises(Exception, match="holds no run"):
+        invoke("front", "nowhere", "--debug")
+
+
+def test_images_with_labels_out_of_range_are_refused(empty, invoke):
+    images = np.zeros((20, 8, 8), np.uint8)
+    labels = np.array([0, 1] * 9 + [0, -3])
+    np.savez("bad.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    assert "bad.npz" in sentence(invoke(*COSTS, "--data", "bad.npz"))
+
+
+def test_a_damaged_run_is_named(empty, workplace, invoke):
+    shutil.copytree(workplace / "runs/tiny", empty / "copy")
+    log = empty / "copy/log.jsonl"
+    lines = log.read_text().splitlines()
+    lines[2] = json.dumps({"index": 2})
+    log.write_text("\n".join(lines) + "\n")
+    assert "line 3" in sentence(invoke("front", "copy"))

@@ -1,0 +1,39 @@
+"""Train the tiny space's supernet in a directory, to be killed by a test.
+
+python train_tiny_supernet.py DIRECTORY EPOCHS
+"""
+
+import sys
+from pathlib import Path
+
+from hwnas.spaces import load_space
+from hwnas.training.data import DataSet, load_data
+from hwnas.training.recipe import Recipe
+from hwnas.training.supernet import SupernetConfig, train_supernet
+
+SPACE_FILE = Path(__file__).parent / "tiny_space.toml"
+SPACE = load_space(SPACE_FILE)
+
+
+def tiny_data() -> DataSet:
+    """A few images of each class of the shipped data set."""
+    data = load_data("fashion_mnist_10k", resolution=16)
+    return DataSet(
+        data.source,
+        data.train.select(slice(0, None, 40)),
+        data.validation.select(slice(0, None, 10)),
+        data.test.select(slice(0, None, 10)),
+        data.classes,
+    )
+
+
+def tiny_config(epochs: int) -> SupernetConfig:
+    """Five steps an epoch, one thread."""
+    recipe = Recipe(batch_size=40, learning_rate=0.01, threads=1)
+    return SupernetConfig(
+        epochs=epochs, largest_first=1, random_networks=1, recipe=recipe, evaluate_every=2
+    )
+
+
+if __name__ == "__main__":
+    train_supernet(SPACE, tiny_data(), tiny_config(int(sys.argv[2])), Path(sys.argv[1]))

@@ -1,0 +1,54 @@
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwnas import estimators
+from hwnas.errors import InputError
+from hwnas.estimators.supernet import SupernetSource
+from hwnas.training.evaluation import Evaluator
+from hwnas.training.recipe import torch_threads
+from hwnas.training.supernet import load_supernet, slot_layers_of, train_supernet
+
+SCRIPT = Path(__file__).parent.parent / "data/train_tiny_supernet.py"
+_spec = importlib.util.spec_from_file_location("train_tiny_supernet_for_estimators", SCRIPT)
+tiny = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("supernet")
+    data = tiny.tiny_data()
+    train_supernet(tiny.SPACE, data, tiny.tiny_config(1), directory)
+    return SupernetSource(directory, data, threads=1)
+
+
+def test_accuracy_is_the_evaluators_for_each_architecture(source):
+    context = estimators.EstimatorContext(tiny.SPACE, resources={"supernet": source})
+    estimator = estimators.create("accuracy", context, estimator="supernet")
+    rows = tiny.SPACE.sample(3, np.random.default_rng(0))
+    estimate = estimator.estimate(rows)
+    evaluator = Evaluator(load_supernet(tiny.SPACE, source.directory), source.data)
+    with torch_threads(1):
+        networks = slot_layers_of(tiny.SPACE, rows)
+        expected = [evaluator.accuracy(layers) for layers in networks]
+    assert estimate.mean.tolist() == expected
+    assert not estimator.cheap
+    assert estimator.objective.maximise
+
+
+def test_the_deviation_is_that_of_counting_so_many_images(source):
+    context = estimators.EstimatorContext(tiny.SPACE, resources={"supernet": source})
+    estimator = estimators.create("accuracy", context, estimator="supernet")
+    estimate = estimator.estimate(tiny.SPACE.sample(1, np.random.default_rng(1)))
+    share = estimate.mean[0] / 100
+    expected = 100 * np.sqrt(share * (1 - share) / len(source.data.validation))
+    assert estimate.std[0] == pytest.approx(expected)
+
+
+def test_without_a_supernet_the_estimator_says_what_is_missing():
+    context = estimators.EstimatorContext(tiny.SPACE)
+    with pytest.raises(InputError, match="needs a trained supernet"):
+        estimators.create("accuracy", context, estimator="supernet")

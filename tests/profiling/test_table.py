@@ -1,0 +1,243 @@
+import dataclasses
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwnas.devices import Device, load_device
+from hwnas.errors import (
+    DeviceError,
+    InputError,
+    RunInUseError,
+    RuntimeMissingError,
+    StorageError,
+    TransportError,
+    UnknownNameError,
+)
+from hwnas.latency_table import LatencyTable
+from hwnas.profiling import profile
+from hwnas.profiling.plan import Discipline, Timing
+from hwnas.profiling.sample_log import exclusive
+from hwnas.protocols import SearchSpace
+from hwnas.spaces import load_space
+
+SOURCE = Path(__file__).parents[1] / "data" / "profile_space.toml"
+SPACE = load_space(SOURCE)
+HOST = load_device("host")
+QUICK = Discipline(
+    Timing(warm_up_runs=1, min_samples=2, max_samples=3, visit_ms=0.2, min_sample_us=50.0),
+    layer_rounds=2,
+    network_rounds=2,
+)
+
+
+def quick(
+    folder: Path, space: SearchSpace = SPACE, device: Device = HOST, **changes: Any
+) -> LatencyTable:
+    options: dict[str, Any] = {"whole_networks": 3, "discipline": QUICK, **changes}
+    return profile(device, space, folder=folder, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the finished table of the space."""
+    folder = tmp_path_factory.mktemp("tables")
+    quick(folder)
+    return folder
+
+
+class Told:
+    """Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.done: list[float] = []
+        self.total = 0.0
+
+    def __call__(self, task: str, done: float, total: float, note: str = "") -> None:
+        del task, note
+        self.done.append(done)
+        self.total = total
+
+
+def path_of(folder: Path) -> Path:
+    return folder / "host" / "profile_space-onnxruntime-fp32-1t.json"
+
+
+def copied(finished: Path, folder: Path) -> Path:
+    path_of(folder).parent.mkdir(parents=True)
+    path_of(folder).write_bytes(path_of(finished).read_bytes())
+    return folder
+
+
+def test_a_profile_measures_every_layer_and_states_its_quality(finished: Path) -> None:
+    table = LatencyTable.read(path_of(finished))
+    assert {timing.layer for timing in table.layers} == set(SPACE.catalog.layers[1:])
+    assert all(len(timing.samples) == 2 for timing in table.layers)
+    assert len(table.networks) == 3
+    assert table.quality is not None
+    assert table.quality.networks == 3
+
+
+def test_a_profile_states_where_its_numbers_come_from(finished: Path) -> None:
+    (origin,) = LatencyTable.read(path_of(finished)).sessions
+    assert origin.command == "hwnas profile host --space profile_space"
+    assert origin.python == ".".join(str(part) for part in sys.version_info[:3])
+    assert (origin.rounds, origin.warm_up_runs, origin.min_samples) == (2, 1, 2)
+    assert origin.cpu
+    assert origin.runtime_version
+
+
+def test_a_finished_profile_leaves_the_table_alone(finished: Path) -> None:
+    assert [path.name for path in path_of(finished).parent.iterdir()] == [path_of(finished).name]
+
+
+def test_latencies_of_a_bound_table_are_finite_and_positive(finished: Path) -> None:
+    table = LatencyTable.read(path_of(finished)).bind(SPACE)
+    latencies = table.latency_ms(SPACE.sample(50, np.random.default_rng(0)))
+    assert np.all(latencies > 0)
+    assert np.all(np.isfinite(latencies))
+
+
+def test_a_finished_table_is_not_measured_again(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path)
+    before = path_of(folder).read_bytes()
+    told = Told()
+    quick(folder, on_progress=told)
+    assert path_of(folder).read_bytes() == before
+    assert told.done == []
+
+
+def test_a_table_is_extended_by_what_it_lacks_and_no_more(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path)
+    before = LatencyTable.read(path_of(folder))
+    wider = load_space(SOURCE, classes=7, in_channels=1, resolutions=[16, 20])
+    table = quick(folder, wider)
+    assert table.layers[: len(before.layers)] == before.layers
+    assert not table.lacking(wider.catalog)
+    assert not table.lacking(SPACE.catalog)
+    assert len(set(table.layers)) == len(table.layers)
+    assert (table.canary, table.canary_ms) == (before.canary, before.canary_ms)
+    assert len(table.networks) == 6
+    assert len(table.sessions) == 2
+    assert table == LatencyTable.read(path_of(folder))
+
+
+def test_progress_counts_every_visit_up_to_the_total(tmp_path: Path) -> None:
+    told = Told()
+    quick(tmp_path, on_progress=told)
+    assert told.done[-1] == told.total
+    assert told.done == sorted(told.done)
+
+
+def test_a_table_of_another_machine_is_not_extended(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path)
+    table = LatencyTable.read(path_of(folder))
+    other = dataclasses.replace(table.sessions[0], cpu="Another CPU")
+    dataclasses.replace(table, sessions=(other,)).write(path_of(folder))
+    with pytest.raises(InputError, match=r"measured on Another CPU.*do not mix"):
+        quick(folder, load_space(SOURCE, classes=9))
+    assert len(LatencyTable.read(path_of(folder)).layers) == len(table.layers)
+
+
+def test_a_profile_that_another_process_makes_is_refused(tmp_path: Path) -> None:
+    with exclusive(path_of(tmp_path).with_suffix(".work")), pytest.raises(RunInUseError):
+        quick(tmp_path)
+
+
+def interrupted(folder: Path, after: int) -> None:
+    """Begin a profile and be interrupted, as by the keyboard, after some visits."""
+
+    def interrupt(task: str, done: float, total: float, note: str = "") -> None:
+        if done >= after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(folder, on_progress=interrupt)
+
+
+def test_an_unfinished_profile_of_another_request_is_not_mixed_in(tmp_path: Path) -> None:
+    interrupted(tmp_path, 3)
+    with pytest.raises(InputError, match="unfinished profile of another request"):
+        quick(tmp_path, seed=1)
+
+
+def test_a_request_of_which_nothing_was_measured_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(TransportError):
+        quick(tmp_path, device=Device("host", "Broken", python=("no-such-python",)))
+    assert not quick(tmp_path, seed=1).lacking(SPACE.catalog)
+
+
+def test_an_interrupted_profile_keeps_what_was_measured(tmp_path: Path) -> None:
+    interrupted(tmp_path, 20)
+    log = path_of(tmp_path).with_suffix(".work") / "samples.jsonl"
+    kept = log.read_text().splitlines()
+    assert len(kept) >= 20
+    told = Told()
+    quick(tmp_path, on_progress=told)
+    assert told.done[0] > 20
+
+
+def test_a_missing_runtime_names_what_to_install(tmp_path: Path) -> None:
+    bare = Device("host", "Without packages", python=(sys.executable, "-S"))
+    with pytest.raises(RuntimeMissingError, match=r"host.*pip install onnxruntime"):
+        quick(tmp_path, device=bare)
+
+
+def test_a_python_that_cannot_be_started_is_said(tmp_path: Path) -> None:
+    with pytest.raises(TransportError, match="no-such-python"):
+        quick(tmp_path, device=Device("host", "Broken", python=("no-such-python",)))
+
+
+@pytest.mark.parametrize(("changes", "kind", "message"), [
+    ({"runtime": "onnxrutime"}, UnknownNameError, "Did you mean 'onnxruntime'"),
+    ({"precision": "int3"}, RuntimeMissingError, "no precision 'int3'"),
+    ({"whole_networks": 1}, InputError, "cannot tell an error"),
+    ({"threads": 0}, InputError, "0 threads"),
+    ({"whole_networks": -2}, InputError, "cannot tell an error"),
+])  # fmt: skip
+def test_a_request_that_cannot_be_met_is_refused(
+    changes: dict[str, Any], kind: type[Exception], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(kind, match=message):
+        quick(tmp_path, **changes)
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    interrupted(tmp_path, 5)
+    log = path_of(tmp_path).with_suffix(".work") / "samples.jsonl"
+    kept = log.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        with pytest.raises(StorageError, match="free space"):
+            quick(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert log.read_bytes().startswith(kept)
+    assert not quick(tmp_path).lacking(SPACE.catalog)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "host").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="could not be written"):
+        quick(tmp_path)
+
+
+@pytest.mark.parametrize("program", [
+    "print('{}')",
+    "print('{\"visit\":0,\"model\":\"m\",\"runs\":1,\"ns\":[-1]}')",
+    "print('hello')",
+    "import sys; sys.stdout.buffer.write(b'{\\xff\\n')",
+])  # fmt: skip
+def test_an_agent_that_talks_nonsense_is_an_error_of_the_device(
+    program: str, tmp_path: Path
+) -> None:
+    device = Device("host", "Nonsense", python=(sys.executable, "-c", program))
+    with pytest.raises(DeviceError):
+        quick(tmp_path, device=device)

@@ -1,0 +1,159 @@
+import dataclasses
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hwnas import files
+from hwnas.errors import FileFormatError, SpaceMismatchError
+from hwnas.spaces import load_space
+from hwnas.training.checkpoint import FILE_NAME, read
+from hwnas.training.evaluation import Evaluator
+from hwnas.training.extremes import extreme_rows
+from hwnas.training.supernet import (
+    LOG_NAME,
+    SupernetConfig,
+    load_supernet,
+    slot_layers_of,
+    train_supernet,
+)
+
+SCRIPT = Path(__file__).parent.parent / "data/train_tiny_supernet.py"
+_spec = importlib.util.spec_from_file_location("train_tiny_supernet", SCRIPT)
+tiny = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny)
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tiny.tiny_data()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data):
+    directory = tmp_path_factory.mktemp("trained")
+    train_supernet(tiny.SPACE, data, tiny.tiny_config(EPOCHS), directory)
+    return directory
+
+
+def test_training_learns_to_tell_classes_apart(trained, data):
+    supernet = load_supernet(tiny.SPACE, trained)
+    rows = np.stack(extreme_rows(tiny.SPACE))
+    _, largest = slot_layers_of(tiny.SPACE, rows)
+    assert Evaluator(supernet, data).accuracy(largest) > 20.0  # 10 % is chance
+
+
+def test_the_log_has_a_line_an_epoch_and_accuracies_where_asked(trained):
+    records = [json.loads(line) for line in (trained / LOG_NAME).read_text().splitlines()]
+    assert [record["epoch"] for record in records] == list(range(1, EPOCHS + 1))
+    assert ["largest_accuracy" in record for record in records] == [False, True] * 2
+    assert records[-1]["loss"] < records[0]["loss"]
+
+
+def test_training_that_is_killed_resumes_to_the_same_bytes(trained, tmp_path):
+    command = [sys.executable, str(SCRIPT), str(tmp_path), str(EPOCHS)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for wanted in (1, 2):
+        with subprocess.Popen(command, env=environment) as process:
+            while _epochs_done(tmp_path) < wanted and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+        assert wanted <= _epochs_done(tmp_path) < EPOCHS
+    (tmp_path / LOG_NAME).unlink()
+    train_supernet(tiny.SPACE, tiny.tiny_data(), tiny.tiny_config(EPOCHS), tmp_path)
+    for name in (FILE_NAME, LOG_NAME):
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_a_finished_training_is_not_trained_again(trained, data):
+    before = (trained / FILE_NAME).stat().st_mtime_ns
+    steps = []
+    supernet = train_supernet(
+        tiny.SPACE, data, tiny.tiny_config(EPOCHS), trained, lambda *told: steps.append(told)
+    )
+    assert steps == []
+    assert (trained / FILE_NAME).stat().st_mtime_ns == before
+    loaded = load_supernet(tiny.SPACE, trained)
+    for name, weight in supernet.named_parameters():
+        assert torch.equal(weight, loaded.get_parameter(name))
+
+
+def test_the_largest_network_alone_is_trained_first(data, tmp_path):
+    supernet = train_supernet(tiny.SPACE, data, tiny.tiny_config(1), tmp_path)
+    rows = np.stack(extreme_rows(tiny.SPACE))
+    smallest, largest = slot_layers_of(tiny.SPACE, rows)
+    evaluator = Evaluator(supernet, data)
+    assert evaluator.accuracy(largest) > evaluator.accuracy(smallest)
+
+
+def test_progress_counts_all_steps(data, tmp_path):
+    told = []
+    config = tiny.tiny_config(1)
+    train_supernet(tiny.SPACE, data, config, tmp_path, lambda *step: told.append(step))
+    steps = len(data.train) // config.recipe.batch_size
+    assert [done for _, done, _, _ in told] == list(range(1, steps + 1))
+    assert {total for _, _, total, _ in told} == {steps}
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(trained, data):
+    config = dataclasses.replace(tiny.tiny_config(EPOCHS), seed=1)
+    with pytest.raises(SpaceMismatchError, match="made for another training configuration"):
+        train_supernet(tiny.SPACE, data, config, trained)
+
+
+def test_a_checkpoint_of_another_space_is_refused(trained):
+    with pytest.raises(SpaceMismatchError, match="made for another search space"):
+        load_supernet(load_space(tiny.SPACE_FILE, gate="sigmoid"), trained)
+
+
+def test_a_checkpoint_of_other_data_is_refused(trained, data):
+    other = dataclasses.replace(data, train=data.validation)
+    with pytest.raises(SpaceMismatchError, match="made for another data set"):
+        train_supernet(tiny.SPACE, other, tiny.tiny_config(EPOCHS), trained)
+
+
+def test_data_that_do_not_fit_the_space_are_refused(data, tmp_path):
+    coloured = load_space(tiny.SPACE_FILE, in_channels=3)
+    with pytest.raises(SpaceMismatchError, match="is for 3 channels, 10 classes and 16 px"):
+        train_supernet(coloured, data, tiny.tiny_config(1), tmp_path)
+
+
+def test_a_truncated_checkpoint_is_refused_with_what_to_do(trained, tmp_path):
+    (tmp_path / FILE_NAME).write_bytes((trained / FILE_NAME).read_bytes()[:1000])
+    with pytest.raises(FileFormatError, match="delete it to train again"):
+        load_supernet(tiny.SPACE, tmp_path)
+
+
+def test_a_directory_without_a_checkpoint_is_refused(tmp_path):
+    with pytest.raises(FileFormatError, match="not a readable checkpoint"):
+        load_supernet(tiny.SPACE, tmp_path)
+
+
+def test_a_configuration_is_read_from_plain_data():
+    config = tiny.tiny_config(3)
+    assert files.parse(files.to_plain(config), SupernetConfig, source="test") == config
+
+
+def test_the_extremes_bound_random_networks():
+    space = tiny.SPACE
+    smallest, largest = extreme_rows(space)
+    rows = np.stack([smallest, largest, *space.sample(2000, np.random.default_rng(0))])
+    macs = space.catalog.macs[space.layer_indices(rows)].sum(axis=1)
+    assert macs[0] == macs.min()
+    assert macs[1] == macs.max()
+    assert np.array_equal(space.canonical(rows[:2]), rows[:2])
+
+
+def _epochs_done(directory):
+    path = directory / FILE_NAME
+    return read(path).epochs if path.is_file() else 0

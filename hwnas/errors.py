@@ -23,6 +23,10 @@ class HwnasError(Exception):
     """An error meant for the user: one sentence that says what to do next."""
 
 
+class HwnasWarning(UserWarning):
+    """Something the user should know, which did not stop the work."""
+
+
 class InputError(HwnasError):
     """What the user gave is wrong: a name, an option, a value."""
 

@@ -1,13 +1,14 @@
 """The application: finds the commands, turns errors into one sentence."""
 
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from hwnas import plugins
-from hwnas.errors import HwnasError
+from hwnas.errors import HwnasError, HwnasWarning
 
 _HELP = """
 Hardware-aware neural architecture search: the best networks for *your* data on *your* device.
@@ -67,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", HwnasWarning)
+        warnings.showwarning = _show_warning
+        _run(given, debug=debug)
+
+
+def _run(given: Sequence[str], *, debug: bool) -> None:
     try:
         app(args=[argument for argument in given if argument != "--debug"], prog_name="hwnas")
     except HwnasError as error:
@@ -77,3 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         typer.echo("Interrupted. What was measured and evaluated is kept.", err=True)
         sys.exit(130)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning as one line, without the place in the code that gave it."""
+    del category, filename, lineno, file, line
+    typer.echo(f"Warning: {message}", err=True)

@@ -100,12 +100,6 @@ class ModelCard:
     def markdown(self) -> str:
         """The card for people."""
         table = "\n".join(f"| {a} | {b} | {c} |" for a, b, c in self.rows())
-        difference = ""
-        if self.latency_predicted_ms is not None:
-            ratio = self.latency_predicted_ms / self.latency_measured_ms - 1
-            difference = f" Predicted latency was {100 * ratio:+.1f} % off."
-        drift = f"The device ran at {self.latency_drift:.2f} times the latency table's time, by a "
-        drift += "network measured beside the file; that is divided out."
         architecture = "\n".join(f"- `{key}`: {value}" for key, value in self.architecture.items())
         return f"""# {self.file.name}: network {self.id} of {self.space}
 
@@ -113,15 +107,12 @@ class ModelCard:
 |---|---|---|
 {table}
 
-Accuracy is top-1. Predicted: with the supernet's weights, on the validation part. Measured: of
-this file, by {self.runtime}, on the test part, which nothing else has seen. The torch module it
-was made from reaches {self.accuracy_fine_tuned:.2f} %; their outputs differ by {self.parity:.1e} of the
-largest output.
+{self._accuracy_note()}
 
-Latency is the median of single-image runs on {self.device} with {self.threads} thread(s); two halves
-of the measurement differ by {100 * self.latency_repeatability:.1f} %. {drift}{difference}
+{self._latency_note()}
 
-Peak activation memory is liveness over the layers, without weights. Energy is a model, not measured.
+Peak activation memory is liveness over the layers, without weights. Energy is a model: nothing
+measured it.
 
 ## Use
 
@@ -137,6 +128,29 @@ Peak activation memory is liveness over the layers, without weights. Energy is a
 - Data: {self.data}; {self.images_seen:,} images trained its weights (supernet and fine-tuning).
 - Format {self.format}, precision {self.precision}; made with {_listed(self.versions)}.
 """
+
+    def _accuracy_note(self) -> str:
+        return (
+            "Accuracy is top-1. Predicted: with the supernet's weights, on the validation part. "
+            f"Measured: of this file, by {self.runtime}, on the test part, which nothing else has "
+            f"seen. The torch module it was made from reaches {self.accuracy_fine_tuned:.2f} %; "
+            f"their outputs differ by {self.parity:.1e} of the largest output."
+        )
+
+    def _latency_note(self) -> str:
+        note = (
+            f"Latency is the median of single-image runs on {self.device}, threads: "
+            f"{self.threads}; two halves of the measurement differ by "
+            f"{100 * self.latency_repeatability:.1f} %."
+        )
+        if self.latency_predicted_ms is None:
+            return note
+        ratio = self.latency_predicted_ms / self.latency_measured_ms - 1
+        return (
+            f"{note} Predicted latency was {100 * ratio:+.1f} % off. A network that was timed "
+            f"beside the file took {self.latency_drift:.2f} times what it took when the latency "
+            "table was measured; that is divided out."
+        )
 
 
 def write_card(card: ModelCard) -> None:

@@ -1,11 +1,12 @@
 """What an experiment's names stand for: space, data, device and table, loaded and fitting."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hwnas.devices import Device, load_device
-from hwnas.errors import InputError, SpaceMismatchError
+from hwnas.errors import HwnasWarning, InputError, SpaceMismatchError
 from hwnas.latency_table import BoundLatencyTable, LatencyTable, find_table
 from hwnas.protocols import SearchSpace
 from hwnas.spaces import load_space
@@ -111,6 +112,14 @@ def _load_data(section: SpaceSection, data: DataSection, seed: int) -> DataSet |
     if not data.source:
         return None
     resolution = space_for(section).slot_layers[0].resolution
-    return load_data(
+    loaded = load_data(
         data.source, resolution=resolution, validation_fraction=data.validation_fraction, seed=seed
     )
+    if loaded.skipped:
+        warnings.warn(
+            f"{len(loaded.skipped)} of the files in {data.source} are no readable images and were "
+            f"skipped: {', '.join(loaded.skipped)}.",
+            HwnasWarning,
+            stacklevel=2,
+        )
+    return loaded

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 SPACE = Path(__file__).parents[1] / "data" / "tiny_space.toml"
 SEARCH = ("search", "--space", "mbv3_small_32", "--out", "new")
@@ -65,6 +66,20 @@ def test_a_misspelt_key_of_an_experiment_is_named_with_the_right_one(empty, invo
 def test_an_empty_image_folder_is_refused(empty, invoke):
     (empty / "images").mkdir()
     assert "images" in sentence(invoke(*COSTS, "--data", "images"))
+
+
+def test_one_corrupt_image_among_many_is_skipped_and_named(empty, invoke):
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (empty / "images" / label).mkdir(parents=True)
+        for number in range(60):
+            pixels = rng.integers(0, 255, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(empty / "images" / label / f"{number}.png")
+    (empty / "images/cat/7.png").write_bytes(b"no image")
+    result = invoke(*COSTS, "--data", "images", "--evaluations", 2)
+    assert result.status == 0
+    assert result.err.startswith("Warning: 1 of the files in images")
+    assert "cat/7.png" in result.err
 
 
 def test_a_truncated_latency_table_is_refused(empty, workplace, invoke):

@@ -168,15 +168,24 @@ _FAMILIES: Mapping[str, _Family] = {
 REFERENCE_NAMES = tuple(_FAMILIES)
 """Names that `reference_network` knows."""
 
+_Widths = dict[str, tuple[float, ...]]
+
 _SMALL_IMAGE = 64
-_SMALL_IMAGE_WIDTHS = {
-    "MobileNetV3-Small": (0.25, 0.5, 0.75, 1.0),
-    "MobileNetV3-Large": (0.25, 0.5, 0.75),
+_SMALL_IMAGE_WIDTHS: _Widths = {
+    "MobileNetV3-Small": (0.25, 0.5, 1.0),
+    "MobileNetV3-Large": (0.25, 0.5),
     "MobileNetV2": (0.25, 0.5),
     "MnasNet-A1": (0.25, 0.5),
     "EfficientNet-Lite0": (0.25, 0.5),
 }
-_WIDTHS = {
+_FINE_STEM_WIDTHS: _Widths = {
+    "MobileNetV3-Small": (0.25, 0.5),
+    "MobileNetV3-Large": (0.25,),
+    "MobileNetV2": (0.25,),
+    "MnasNet-A1": (0.25,),
+    "EfficientNet-Lite0": (0.25,),
+}
+_WIDTHS: _Widths = {
     "MobileNetV3-Small": (0.75, 1.0),
     "MobileNetV3-Large": (0.75, 1.0),
     "MobileNetV2": (0.5, 0.75, 1.0),
@@ -233,15 +242,18 @@ def reference_network(
 
 
 def reference_set(
-    resolution: int, classes: int, in_channels: int, *, stem_stride: int = 2
+    resolution: int, classes: int, in_channels: int
 ) -> dict[str, tuple[LayerSpec, ...]]:
     """The baselines worth comparing with at a resolution, by labels as ``MobileNetV2 0.5``.
 
-    Up to 64 pixels these are narrow networks, since full-width ones were made for ImageNet.
+    Up to 64 pixels these are narrow networks, since full-width ones were made for ImageNet. With
+    their 32-fold reduction they end on maps of a pixel or two there; so variants whose stem has
+    stride 1, as is usual on such images, stand beside them, labelled ``MobileNetV2 0.25 s1``.
     """
-    chosen = _SMALL_IMAGE_WIDTHS if resolution <= _SMALL_IMAGE else _WIDTHS
+    small = resolution <= _SMALL_IMAGE
+    chosen = [(2, _SMALL_IMAGE_WIDTHS), (1, _FINE_STEM_WIDTHS)] if small else [(2, _WIDTHS)]
     return {
-        f"{name} {width_mult}": reference_network(
+        f"{name} {width_mult}{' s1' if stem_stride == 1 else ''}": reference_network(
             name,
             width_mult=width_mult,
             resolution=resolution,
@@ -249,7 +261,8 @@ def reference_set(
             in_channels=in_channels,
             stem_stride=stem_stride,
         )
-        for name, widths in chosen.items()
+        for stem_stride, widths_by_name in chosen
+        for name, widths in widths_by_name.items()
         for width_mult in widths
     }
 

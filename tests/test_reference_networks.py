@@ -119,14 +119,16 @@ def test_each_family_squeezes_its_own_way():
 
 
 @pytest.mark.parametrize("resolution", [28, 224])
-def test_the_reference_set_names_every_family_and_its_width(resolution):
+def test_the_reference_set_says_family_width_and_stem_in_its_labels(resolution):
     chosen = reference_set(resolution, 10, 1)
-    assert {label.rpartition(" ")[0] for label in chosen} == set(REFERENCE_NAMES)
+    named = {label: label.removesuffix(" s1").rpartition(" ") for label in chosen}
+    assert {name for name, _, _ in named.values()} == set(REFERENCE_NAMES)
     for label, network in chosen.items():
-        name, _, width_mult = label.rpartition(" ")
+        name, _, width_mult = named[label]
         assert network == reference_network(
-            name, width_mult=float(width_mult), resolution=resolution, classes=10, in_channels=1
-        )
+            name, width_mult=float(width_mult), resolution=resolution, classes=10, in_channels=1,
+            stem_stride=1 if label.endswith(" s1") else 2,
+        )  # fmt: skip
 
 
 def test_an_unknown_network_is_answered_with_the_nearest():

@@ -18,6 +18,10 @@ from hwnas.workflows.trained import training_log
 
 PLOTS = "plots"
 
+_REACH = 2.0
+"""Hand-made networks of unknown accuracy are shown up to this multiple of the largest cost seen:
+farther out they would squash the front."""
+
 
 def plot(directory: str | Path) -> tuple[Path, ...]:
     """Draw what a run holds so far, as PNG and SVG files in its ``plots`` folder.
@@ -75,10 +79,12 @@ def _front(
     done, values = run.complete, run.evaluations.values
     front_ids = {member.id for member in run.front}
     on_front = np.array([one in front_ids for one in run.evaluations.ids])
+    reach = _REACH * max(values[cost.name][done])
     marks = [
         Mark(network.label, network.values[cost.name], network.accuracy)
         for network in (references.networks if references else ())
-        if quality.name == ACCURACY and cost.name in network.values
+        if quality.name == ACCURACY
+        and (network.accuracy is not None or network.values.get(cost.name, np.inf) <= reach)
     ]
     chosen = None
     if cards:

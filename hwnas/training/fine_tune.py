@@ -42,14 +42,15 @@ class NetworkConfig:
         recipe: How weights are updated.
         use_validation: Whether the validation images are trained on too; they are no longer
             needed once a network is chosen.
-        distillation: Weight of the teacher's probabilities in the loss, where there is a teacher.
+        distillation: Weight of the teacher's probabilities in the loss, where there is a teacher;
+            worth it when the teacher is better than what the network reaches alone.
         seed: Of order and augmentation, and of fresh weights.
     """
 
-    images: int
+    images: int = 40_000
     recipe: Recipe = field(default_factory=Recipe)
     use_validation: bool = True
-    distillation: float = 0.5
+    distillation: float = 0.0
     seed: int = 0
 
     __pydantic_config__ = files.STRICT

@@ -94,7 +94,7 @@ def test_validation_images_are_trained_on_only_when_asked(trained, data):
 def test_a_teacher_changes_what_is_learnt(trained, data):
     supernet = create_supernet(tiny.SPACE, seed=3)
     teacher = largest_as_teacher(supernet, SLOTS, data)
-    config = replace(CONFIG, images=50)
+    config = replace(CONFIG, images=50, distillation=0.5)
     alone = fine_tune(trained, LAYERS, data, config)
     taught = fine_tune(trained, LAYERS, data, config, teacher=teacher)
     assert not torch.equal(alone[0].convolution.conv.weight, taught[0].convolution.conv.weight)

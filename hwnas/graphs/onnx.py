@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from hwnas.graphs.weights import LayerWeights
+from hwnas.layer_weights import LayerWeights
 from hwnas.layers import LayerSpec, check_chain
 
 OPSET = 17
@@ -24,7 +24,7 @@ def lower(layers: Sequence[LayerSpec], weights: Sequence[LayerWeights]) -> bytes
     Args:
         layers: Layers that follow each other. Without any, the model hands its input through,
             which is how a runtime's own overhead is timed.
-        weights: Of each layer, as `hwnas.graphs.weights` names them.
+        weights: Of each layer, as `hwnas.layer_weights` names them.
 
     Returns:
         A model with one input ``input``, (1, C, H, W) or (1, C) after pooling, and one output

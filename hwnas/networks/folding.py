@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hwnas.graphs.weights import LayerWeights
+from hwnas.layer_weights import LayerWeights
 from hwnas.networks.blocks import Conv, ConvNorm, Linear, MBConv
 from hwnas.networks.pixels import channels_last
 
 
 def folded_weights(network: nn.Sequential) -> list[LayerWeights]:
-    """Weights layer by layer as `hwnas.graphs.weights` names them, folded in double precision."""
+    """Weights layer by layer as `hwnas.layer_weights` names them, folded in double precision."""
     return [_layer_weights(layer) for layer in network]
 
 

@@ -20,7 +20,7 @@ from hwnas.errors import (
     StorageError,
     TransportError,
 )
-from hwnas.graphs.weights import random_weights
+from hwnas.layer_weights import random_weights
 from hwnas.profiling.plan import Batch, Timing
 from hwnas.profiling.records import Header, Refusal, Visit, parse_line
 from hwnas.protocols import Transport

@@ -69,6 +69,7 @@ def front_plot(
     budgets: Sequence[Budget] = (),
     references: Sequence[Mark] = (),
     chosen: Mark | None = None,
+    note: str = "",
 ) -> Figure:
     """Evaluated architectures in one objective against another.
 
@@ -85,6 +86,7 @@ def front_plot(
         budgets: Those that bound neither of the two objectives are not shown.
         references: Hand-made networks; without a value they are ticks at their cost.
         chosen: The network to highlight; it has a value.
+        note: Written below the x axis's title, such as how its values came about.
     """
     figure, axes = new_figure()
     known = [mark for mark in references if mark.value is not None]
@@ -103,6 +105,12 @@ def front_plot(
     )
     axes.set_xlabel(axis_label(cost, x_unit))
     axes.set_ylabel(axis_label(quality, y_unit))
+    if note:
+        axes.set_xlabel(f"{axis_label(cost, x_unit)}\n", linespacing=1.6)
+        axes.annotate(
+            note, (0.5, 0), xycoords="axes fraction", xytext=(0, -34),
+            textcoords="offset points", ha="center", va="top", fontsize=SMALL, color=INK,
+        )  # fmt: skip
     _set_limits(axes, quality, view)
     _draw_points(axes, view)
     for budget in budgets:

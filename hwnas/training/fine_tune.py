@@ -3,25 +3,23 @@
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hwnas import files
 from hwnas.layers import LayerSpec
 from hwnas.networks.folding import fold
 from hwnas.networks.pixels import channels_last, resize
 from hwnas.networks.static import build, initialise
 from hwnas.networks.supernet import Supernet
 from hwnas.progress import Progress, silent
+from hwnas.training.config import NetworkConfig
 from hwnas.training.data import DataSet
 from hwnas.training.evaluation import accuracy, batches_at, recalibrate, recalibration_part
 from hwnas.training.images import LabelledImages
 from hwnas.training.recipe import (
-    Recipe,
     create_optimizer,
     distillation_loss,
     epoch_batches,
@@ -31,29 +29,6 @@ from hwnas.training.recipe import (
 )
 
 Teacher = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """How one network is trained.
-
-    Attributes:
-        images: Number of images seen, repetitions counted; rounded to whole batches.
-        recipe: How weights are updated.
-        use_validation: Whether the validation images are trained on too; they are no longer
-            needed once a network is chosen.
-        distillation: Weight of the teacher's probabilities in the loss, where there is a teacher;
-            worth it when the teacher is better than what the network reaches alone.
-        seed: Of order and augmentation, and of fresh weights.
-    """
-
-    images: int = 40_000
-    recipe: Recipe = field(default_factory=Recipe)
-    use_validation: bool = True
-    distillation: float = 0.0
-    seed: int = 0
-
-    __pydantic_config__ = files.STRICT
 
 
 def train_network(

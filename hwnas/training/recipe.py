@@ -3,8 +3,6 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,38 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hwnas import files
 from hwnas.networks.pixels import to_batch
+from hwnas.training.config import Recipe
 from hwnas.training.images import LabelledImages
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How weights are updated.
-
-    Attributes:
-        batch_size: Images a step.
-        learning_rate: The highest, reached after warm-up; falls to 0 along a cosine.
-        warmup_fraction: Part of all steps in which the learning rate rises linearly.
-        optimizer: ``sgd`` is Nesterov's with momentum 0.9.
-        weight_decay: Of convolution and linear weights; batch-norm and biases have none.
-        label_smoothing: Probability spread evenly over all classes.
-        crop_padding: Images are padded by so many black pixels and cropped at random.
-        flip: Whether images are mirrored left to right at random.
-        threads: Of torch; None for all cores.
-    """
-
-    batch_size: int = 64
-    learning_rate: float = 0.008
-    warmup_fraction: float = 0.1
-    optimizer: Literal["sgd", "adamw"] = "adamw"
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.1
-    crop_padding: int = 2
-    flip: bool = True
-    threads: int | None = None
-
-    __pydantic_config__ = files.STRICT
 
 
 def create_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

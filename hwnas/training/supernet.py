@@ -6,7 +6,6 @@ smallest and some random networks on the largest one's probabilities.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,11 @@ from hwnas.progress import Progress, silent
 from hwnas.protocols import SearchSpace
 from hwnas.training import checkpoint
 from hwnas.training.checkpoint import Checkpoint
+from hwnas.training.config import SupernetConfig
 from hwnas.training.data import DataSet
 from hwnas.training.evaluation import Evaluator
 from hwnas.training.extremes import extreme_rows
 from hwnas.training.recipe import (
-    Recipe,
     create_optimizer,
     distillation_loss,
     epoch_batches,
@@ -40,32 +39,6 @@ from hwnas.training.recipe import (
 )
 
 LOG_NAME = "training.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class SupernetConfig:
-    """How a supernet is trained.
-
-    Attributes:
-        epochs: Passes over the training images.
-        largest_first: So many of these epochs train the largest network alone: as Once-for-All
-            does (Cai et al. 2020, section 3.3), since what a bad teacher says is not worth
-            learning.
-        random_networks: Trained each step beside the largest and the smallest.
-        recipe: How weights are updated.
-        evaluate_every: Epochs between looks at the validation accuracy of the largest and the
-            smallest network; the last epoch is always looked at.
-        seed: Of weights, order, augmentation and sampled networks.
-    """
-
-    epochs: int = 8
-    largest_first: int = 4
-    random_networks: int = 2
-    recipe: Recipe = field(default_factory=Recipe)
-    evaluate_every: int = 2
-    seed: int = 0
-
-    __pydantic_config__ = files.STRICT
 
 
 def train_supernet(

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hwnas import files
+from hwnas.devices import device_names
 from hwnas.errors import FileFormatError
-from hwnas.training.fine_tune import NetworkConfig
-from hwnas.training.supernet import SupernetConfig
+from hwnas.spaces import preset_names
+from hwnas.training.config import NetworkConfig, SupernetConfig
+from hwnas.training.data import data_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Experiment:
     device: DeviceSection = field(default_factory=DeviceSection)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     search: SearchSection = field(default_factory=SearchSection)
-    fine_tune: NetworkConfig = field(default_factory=lambda: NetworkConfig(images=60_000))
+    fine_tune: NetworkConfig = field(default_factory=NetworkConfig)
     export: ExportSection = field(default_factory=ExportSection)
     references: ReferenceSection = field(default_factory=ReferenceSection)
 
@@ -170,6 +172,22 @@ def parse_experiment(content: dict[str, Any], *, source: str) -> Experiment:
         if is_wrong:
             raise FileFormatError(f"{source}: {key} must be at least 1.")
     return experiment
+
+
+def anchored(experiment: Experiment) -> Experiment:
+    """The experiment with its paths absolute, so that a run can be resumed from anywhere."""
+
+    def absolute(source: str, *names: str) -> str:
+        is_path = source and source not in names and Path(source).exists()
+        return str(Path(source).resolve()) if is_path else source
+
+    return replace(
+        experiment,
+        supernet_from=absolute(experiment.supernet_from),
+        space=replace(experiment.space, source=absolute(experiment.space.source, *preset_names())),
+        data=replace(experiment.data, source=absolute(experiment.data.source, *data_names())),
+        device=replace(experiment.device, name=absolute(experiment.device.name, *device_names())),
+    )
 
 
 def experiment_from_options(

@@ -9,7 +9,7 @@ from hwnas.errors import RunError
 from hwnas.estimators.latency_table import LATENCY
 from hwnas.progress import Progress, silent
 from hwnas.search.run import Run
-from hwnas.workflows.experiment import Experiment, load_experiment
+from hwnas.workflows.experiment import Experiment, anchored, load_experiment
 from hwnas.workflows.model_card import ModelCard
 from hwnas.workflows.plotting import plot
 from hwnas.workflows.profiling import profile, quality_sentence
@@ -132,7 +132,8 @@ def _profile(experiment: Experiment, on_progress: Progress) -> None:
 
 def _check_same(experiment: Experiment, directory: Path) -> None:
     before = files.to_plain(experiment_of(load_run(directory)))
-    changed = [key for key, value in files.to_plain(experiment).items() if before[key] != value]
+    wanted = files.to_plain(anchored(experiment))
+    changed = [key for key, value in wanted.items() if before[key] != value]
     if changed:
         raise RunError(
             f"{directory} holds a run of another experiment ({', '.join(changed)} differ); give "

@@ -14,10 +14,14 @@ from hwnas.search.run import Run
 from hwnas.workflows.model_card import ModelCard, read_cards
 from hwnas.workflows.references import References, read_references
 from hwnas.workflows.searching import ACCURACY, load_run, run_table
-from hwnas.workflows.trained import training_log
+from hwnas.workflows.trained import SUPERNET, training_log
 
 PLOTS = "plots"
 
+_ACCURACY_NOTE = (
+    "Circles and dots: the supernet's weights, validation images. "
+    "Diamonds and star: trained to the end, test images."
+)
 _REACH = 2.0
 """Hand-made networks of unknown accuracy are shown up to this multiple of the largest cost seen:
 farther out they would squash the front."""
@@ -60,7 +64,8 @@ def _figures(run: Run) -> Iterator[tuple[str, Figure]]:
     prediction = _prediction(run, cards)
     if prediction is not None:
         yield "prediction", prediction
-    epochs = [epoch for epoch in training_log(run.directory) if "largest_accuracy" in epoch]
+    log = training_log(run.directory / SUPERNET)
+    epochs = [epoch for epoch in log if "largest_accuracy" in epoch]
     if epochs:
         curves = {
             f"{size} network": [epoch[f"{size}_accuracy"] for epoch in epochs]
@@ -96,6 +101,7 @@ def _front(
     return report.front_plot(
         quality, cost, values=values[quality.name][done], costs=values[cost.name][done],
         on_front=on_front[done], budgets=run.budgets, references=marks, chosen=chosen,
+        note=_ACCURACY_NOTE if quality.name == ACCURACY else "",
     )  # fmt: skip
 
 

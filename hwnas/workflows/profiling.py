@@ -77,8 +77,8 @@ def profile(
         The table's file, and the table.
     """
     known = load_device(device)
-    images = data_of(data, str(space))
     section = SpaceSection(str(space), resolutions)
+    images = data_of(data, space_for(section))
     wanted = space_for(section, images, classes=classes, in_channels=in_channels)
     table = profiling.profile(
         known, wanted, folder=Path(folder), runtime=runtime, precision=precision, threads=threads,

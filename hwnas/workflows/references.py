@@ -9,10 +9,10 @@ import numpy as np
 
 from hwnas import files, plugins, profiling
 from hwnas.catalog import LayerCatalog
-from hwnas.devices import Device
+from hwnas.devices import Device, load_device
 from hwnas.errors import InputError
 from hwnas.estimators.cost_model import OBJECTIVES, layer_costs, population_cost
-from hwnas.graphs.weights import random_weights
+from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.progress import Progress, silent
 from hwnas.reference_networks import reference_set
@@ -99,7 +99,7 @@ def measure_references(
     if known is not None and known.model == card.id:
         return known
     experiment = experiment_of(run)
-    device = prepare(experiment).device
+    device = load_device(experiment.device.name)
     networks = _networks(run)
     writer = plugins.load("hwnas.graphs", card.format, what="model format")
     with tempfile.TemporaryDirectory() as folder:
@@ -140,7 +140,7 @@ def train_references(
     """
     run = load_run(directory)
     experiment = experiment_of(run)
-    data = prepare(experiment).data
+    data = prepare(experiment, run.space).data
     if data is None:
         raise InputError(f"{run.directory} was searched without images; nothing can be trained.")
     references = measure_references(directory, card)

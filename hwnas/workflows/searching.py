@@ -20,7 +20,7 @@ from hwnas.progress import Progress, silent
 from hwnas.protocols import Estimator, SearchSpace
 from hwnas.search import feasibility, loop
 from hwnas.search.run import Run, RunConfig
-from hwnas.workflows.experiment import Experiment, parse_experiment
+from hwnas.workflows.experiment import Experiment, anchored, parse_experiment
 from hwnas.workflows.setting import Setting, prepare, table_for
 
 TABLE = "latency_table.json"
@@ -115,6 +115,7 @@ def search(experiment: Experiment, directory: str | Path, *, on_progress: Progre
             f"{directory} holds a run already; continue it with `hwnas resume {directory}`, or "
             "choose another directory."
         )
+    experiment = anchored(experiment)
     setting = prepare(experiment)
     config, table = _plan(experiment, setting)
     if table is not None:
@@ -133,7 +134,7 @@ def resume(directory: str | Path, *, on_progress: Progress = silent) -> Run:
     """
     run = load_run(directory)
     experiment = experiment_of(run)
-    return _carry_through(run, experiment, prepare(experiment), on_progress)
+    return _carry_through(run, experiment, prepare(experiment, run.space), on_progress)
 
 
 def load_run(directory: str | Path) -> Run:

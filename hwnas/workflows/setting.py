@@ -29,15 +29,20 @@ class Setting:
     device: Device
 
 
-def prepare(experiment: Experiment) -> Setting:
+def prepare(experiment: Experiment, space: SearchSpace | None = None) -> Setting:
     """Load what an experiment names.
+
+    Args:
+        experiment: Names space, data and device.
+        space: The space that a run recorded; None to load the one that the experiment names.
 
     Raises:
         InputError: A name is unknown, a file is wrong, or the images cannot be used.
     """
     device = load_device(experiment.device.name)
-    data = _load_data(experiment.space, experiment.data, experiment.seed)
-    return Setting(space_for(experiment.space, data), data, device)
+    named = space or space_for(experiment.space)
+    data = _load_data(named, experiment.data, experiment.seed)
+    return Setting(space or space_for(experiment.space, data), data, device)
 
 
 def space_for(section: SpaceSection, data: DataSet | None = None, **changes: Any) -> SearchSpace:
@@ -63,9 +68,9 @@ def space_for(section: SpaceSection, data: DataSet | None = None, **changes: Any
     return load_space(section.source, **changes)
 
 
-def data_of(source: str, space: str) -> DataSet | None:
-    """The images of a source at a space's resolution; None for an empty source."""
-    return _load_data(SpaceSection(space), DataSection(source), 0)
+def data_of(source: str, space: SearchSpace) -> DataSet | None:
+    """The images of a source at a space's largest resolution; None for an empty source."""
+    return _load_data(space, DataSection(source), 0)
 
 
 def table_for(experiment: Experiment, setting: Setting) -> tuple[Path, BoundLatencyTable]:
@@ -108,13 +113,13 @@ def _profile_command(experiment: Experiment) -> str:
     return " ".join(words)
 
 
-def _load_data(section: SpaceSection, data: DataSection, seed: int) -> DataSet | None:
+def _load_data(space: SearchSpace, data: DataSection, seed: int) -> DataSet | None:
     if not data.source:
         return None
-    resolution = space_for(section).slot_layers[0].resolution
     loaded = load_data(
-        data.source, resolution=resolution, validation_fraction=data.validation_fraction, seed=seed
-    )
+        data.source, resolution=space.slot_layers[0].resolution,
+        validation_fraction=data.validation_fraction, seed=seed,
+    )  # fmt: skip
     if loaded.skipped:
         warnings.warn(
             f"{len(loaded.skipped)} of the files in {data.source} are no readable images and were "

@@ -54,7 +54,7 @@ def export(
     member = pick_member(run, pick or experiment.export.pick)
     format = format or experiment.export.format  # noqa: A001
     writer = plugins.load("hwnas.graphs", format, what="model format")
-    setting = prepare(experiment)
+    setting = prepare(experiment, run.space)
     if setting.data is None:
         raise InputError(
             f"{run.directory} was searched without images, so its networks have no weights; "

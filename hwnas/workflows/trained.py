@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from hwnas import files
-from hwnas.graphs.weights import LayerWeights
+from hwnas.layer_weights import LayerWeights
 from hwnas.layers import LayerSpec
 from hwnas.networks.folding import folded_weights
 from hwnas.networks.static import build
@@ -19,10 +19,11 @@ from hwnas.progress import Progress, silent
 from hwnas.protocols import architecture_layers
 from hwnas.search import locked
 from hwnas.search.run import FrontMember, Run
+from hwnas.training.config import NetworkConfig
 from hwnas.training.data import DataSet
 from hwnas.training.evaluation import accuracy, batches_at, recalibrate
 from hwnas.training.extremes import extreme_rows
-from hwnas.training.fine_tune import NetworkConfig, fine_tune, largest_as_teacher
+from hwnas.training.fine_tune import fine_tune, largest_as_teacher
 from hwnas.training.images import LabelledImages
 from hwnas.training.supernet import LOG_NAME, load_supernet, slot_layers_of, train_supernet
 from hwnas.workflows.experiment import Experiment
@@ -83,9 +84,9 @@ def trained_supernet(
     return folder
 
 
-def training_log(directory: Path) -> list[dict[str, float]]:
-    """What a run's supernet training logged, epoch by epoch; empty before it began."""
-    path = directory / SUPERNET / LOG_NAME
+def training_log(folder: Path) -> list[dict[str, float]]:
+    """What the training of the supernet in a folder logged, an entry an epoch; empty without."""
+    path = folder / LOG_NAME
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
@@ -114,18 +115,20 @@ def trained_network(
     layers = architecture_layers(run.space, np.array(member.row))
     config = files.to_plain(experiment.fine_tune) | {"images": images}
     settings = {"genes": list(member.row), "fine_tune": config, "data": data.fingerprint()}
-    seen = experiment.supernet.epochs * len(data.train) + images
+    weights = trained_supernet(run, experiment, data, on_progress=on_progress)
+    seen = len(training_log(weights)) * len(data.train) + images
     kept = _kept(folder, settings, layers)
     if kept is not None:
         return TrainedNetwork(layers, kept, seen)
-    folder_of_supernet = trained_supernet(run, experiment, data, on_progress=on_progress)
-    supernet = load_supernet(run.space, folder_of_supernet)
+    supernet = load_supernet(run.space, weights)
     genes = np.array([member.row])
     module = supernet.extract(slot_layers_of(run.space, genes)[0])
     if images:
-        largest = slot_layers_of(run.space, extreme_rows(run.space)[1][None])[0]
-        teacher = largest_as_teacher(supernet, largest, data)
         wanted = files.parse(config, NetworkConfig, source="fine_tune")
+        teacher = None
+        if wanted.distillation > 0:
+            largest = slot_layers_of(run.space, extreme_rows(run.space)[1][None])[0]
+            teacher = largest_as_teacher(supernet, largest, data)
         module = fine_tune(module, layers, data, wanted, on_progress, teacher=teacher)
     else:
         recalibrate(module, batches_at(data.train, layers[0].resolution))

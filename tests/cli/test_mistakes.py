@@ -78,7 +78,7 @@ def test_one_corrupt_image_among_many_is_skipped_and_named(empty, invoke):
     (empty / "images/cat/7.png").write_bytes(b"no image")
     result = invoke(*COSTS, "--data", "images", "--evaluations", 2)
     assert result.status == 0
-    assert result.err.startswith("Warning: 1 of the files in images")
+    assert result.err.startswith("Warning: 1 of the files in ")
     assert "cat/7.png" in result.err
 
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from hwnas.spaces import load_space
+from hwnas.training.config import Recipe, SupernetConfig
 from hwnas.training.data import DataSet, load_data
-from hwnas.training.recipe import Recipe
-from hwnas.training.supernet import SupernetConfig, train_supernet
+from hwnas.training.supernet import train_supernet
 
 SPACE_FILE = Path(__file__).parent / "tiny_space.toml"
 SPACE = load_space(SPACE_FILE)

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from hwnas.graphs.onnx import IR_VERSION, OPSET, check, lower
-from hwnas.graphs.weights import random_weights, weight_shapes
+from hwnas.layer_weights import random_weights, weight_shapes
 from hwnas.layers import LayerSpec
 from hwnas.layers import weights as stored_numbers
 from hwnas.protocols import architecture_layers

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwnas.graphs import onnx
-from hwnas.graphs.weights import weight_shapes
+from hwnas.layer_weights import weight_shapes
 from hwnas.layers import LayerSpec
 from hwnas.networks.folding import fold, folded_weights
 from hwnas.networks.static import build, initialise

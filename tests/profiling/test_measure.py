@@ -7,8 +7,8 @@ import pytest
 from hwnas.devices import load_device
 from hwnas.errors import DeviceError, InputError
 from hwnas.graphs import onnx
-from hwnas.graphs.weights import random_weights
 from hwnas.latency_table import LatencyTable
+from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.measurement import Samples
 from hwnas.profiling import measure_model, measure_models

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwnas import plugins
-from hwnas.graphs.weights import random_weights
+from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 
 LAYERS = (LayerSpec("conv", 8, 3, 4, kernel_size=3, stride=2, activation="hard_swish"),)

@@ -9,10 +9,10 @@ import torch
 from hwnas.errors import UnknownNameError
 from hwnas.networks.static import build, initialise
 from hwnas.networks.supernet import Supernet
+from hwnas.training.config import NetworkConfig, Recipe
 from hwnas.training.evaluation import Evaluator, accuracy, batches_at, evaluate, recalibrate
 from hwnas.training.extremes import extreme_rows
 from hwnas.training.fine_tune import (
-    NetworkConfig,
     fine_tune,
     largest_as_teacher,
     train_network,
@@ -22,7 +22,6 @@ from hwnas.training.fine_tune import (
 )
 from hwnas.training.images import LabelledImages
 from hwnas.training.recipe import (
-    Recipe,
     augment,
     create_optimizer,
     distillation_loss,

@@ -16,11 +16,11 @@ from hwnas import files
 from hwnas.errors import FileFormatError, SpaceMismatchError
 from hwnas.spaces import load_space
 from hwnas.training.checkpoint import FILE_NAME, read
+from hwnas.training.config import SupernetConfig
 from hwnas.training.evaluation import Evaluator
 from hwnas.training.extremes import extreme_rows
 from hwnas.training.supernet import (
     LOG_NAME,
-    SupernetConfig,
     load_supernet,
     slot_layers_of,
     train_supernet,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hwnas.graphs.weights import random_weights, weight_shapes
+from hwnas.layer_weights import random_weights, weight_shapes
 from hwnas.layers import LayerSpec
 
 BLOCK = LayerSpec("mbconv", 7, 8, 16, hidden_channels=32, kernel_size=5, se_channels=8)

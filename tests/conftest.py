@@ -8,7 +8,7 @@ import pytest
 from hwnas.cli import main
 from hwnas.training.data import load_data
 
-SPACE = Path(__file__).parents[1] / "data" / "tiny_space.toml"
+SPACE = Path(__file__).parent / "data" / "tiny_space.toml"
 
 EXPERIMENT = f"""
 name = "tiny"

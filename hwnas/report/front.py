@@ -106,9 +106,9 @@ def front_plot(
     axes.set_xlabel(axis_label(cost, x_unit))
     axes.set_ylabel(axis_label(quality, y_unit))
     if note:
-        axes.set_xlabel(f"{axis_label(cost, x_unit)}\n", linespacing=1.6)
+        axes.set_xlabel(f"{axis_label(cost, x_unit)}\n")
         axes.annotate(
-            note, (0.5, 0), xycoords="axes fraction", xytext=(0, -34),
+            note, (0.5, 0), xycoords="axes fraction", xytext=(0, -42),
             textcoords="offset points", ha="center", va="top", fontsize=SMALL, color=INK,
         )  # fmt: skip
     _set_limits(axes, quality, view)

@@ -32,6 +32,11 @@ class Objective:
     maximise: bool = False
     model: bool = False
 
+    @property
+    def title(self) -> str:
+        """The label, with a word where the number is a model's."""
+        return f"{self.label} (model)" if self.model else self.label
+
     def losses(self, values: FloatArray) -> FloatArray:
         """Values as a strategy sees them: minimised. The one place where signs flip."""
         return -values if self.maximise else values

@@ -20,7 +20,7 @@ def show_front(run: "Run") -> None:
     within = f" within {', '.join(map(str, run.budgets))}" if run.budgets else ""
     done = f"{int(run.complete.sum())} of {run.config.evaluations} evaluations"
     title = f"{run.directory}: {len(rows)} networks on the front{within} after {done}"
-    show_table(title, ("id", *(quantity.label for quantity in quantities)), rows)
+    show_table(title, ("id", *(quantity.title for quantity in quantities)), rows)
     say(f"Every quantity and each architecture: {run.directory / 'front.csv'}")
 
 

@@ -14,7 +14,7 @@ MACS = Objective("macs", "", "multiply-accumulates")
 PARAMS = Objective("params", "", "parameters")
 MODEL_SIZE = Objective("model_size_bytes", "bytes", "model size")
 PEAK_MEMORY = Objective("peak_memory_bytes", "bytes", "peak activation memory")
-ENERGY = Objective("energy_mj", "mJ", "energy (model)", model=True)
+ENERGY = Objective("energy_mj", "mJ", "energy", model=True)
 
 OBJECTIVES = (MACS, PARAMS, MODEL_SIZE, PEAK_MEMORY, ENERGY)
 

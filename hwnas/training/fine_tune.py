@@ -36,8 +36,6 @@ def train_network(
     data: DataSet,
     config: NetworkConfig,
     on_progress: Progress = silent,
-    *,
-    task: str = "training a network",
 ) -> nn.Sequential:
     """A network of these layers, trained from fresh weights.
 
@@ -46,11 +44,10 @@ def train_network(
         data: Its test part is not looked at.
         config: How long, and how.
         on_progress: Told after each step.
-        task: What progress calls it.
     """
     network = build(layers)
     initialise(network, config.seed)
-    return _train(network, layers, data, config, None, task, on_progress)
+    return _train(network, layers, data, config, None, "training a network", on_progress)
 
 
 def fine_tune(

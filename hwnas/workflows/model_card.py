@@ -94,7 +94,7 @@ class ModelCard:
         ]
         for name, value in self.costs.items():
             objective = estimators.objective(name)
-            rows.append((objective.label, objective.format(value), ""))
+            rows.append((objective.title, objective.format(value), ""))
         return rows
 
     def markdown(self) -> str:

@@ -65,7 +65,7 @@ class Outcome:
             ("latency, both in one session", LATENCY.format(self.references.model_latency_ms)),
         ]
         costs = [estimators.objective(name) for name in _SHOWN_COSTS]
-        own += [(cost.label, cost.format(card.costs[cost.name])) for cost in costs]
+        own += [(cost.title, cost.format(card.costs[cost.name])) for cost in costs]
         own.append(("images trained on", f"{card.images_seen:,}"))
         beside = [""] * len(own)
         if best is not None:

@@ -17,8 +17,7 @@ from hwnas.layers import LayerSpec
 from hwnas.progress import Progress, silent
 from hwnas.reference_networks import reference_set
 from hwnas.search.run import Run
-from hwnas.training.evaluation import accuracy
-from hwnas.training.fine_tune import train_network
+from hwnas.training.side_by_side import train_side_by_side
 from hwnas.workflows.model_card import ModelCard
 from hwnas.workflows.searching import experiment_of, load_run, run_table
 from hwnas.workflows.setting import prepare
@@ -146,19 +145,21 @@ def train_references(
     references = measure_references(directory, card)
     networks = _networks(run)
     candidates = sorted(references.not_slower, key=lambda r: r.values["macs"], reverse=True)
+    lacking = [
+        candidate.label
+        for candidate in candidates[: len(candidates) if count < 0 else count]
+        if candidate.images_seen != card.images_seen
+    ]
+    wanted = {label: networks[label] for label in lacking}
     config = replace(experiment.fine_tune, images=card.images_seen)
-    for candidate in candidates[: len(candidates) if count < 0 else count]:
-        if candidate.images_seen == card.images_seen:
-            continue
-        layers = networks[candidate.label]
-        network = train_network(
-            layers, data, config, on_progress, task=f"training {candidate.label}"
+    for label, reached in train_side_by_side(wanted, data, config, on_progress):
+        updated = tuple(
+            replace(network, accuracy=reached, images_seen=card.images_seen)
+            if network.label == label
+            else network
+            for network in references.networks
         )
-        trained = replace(
-            candidate, accuracy=accuracy(network, layers, data.test), images_seen=card.images_seen
-        )
-        updated = [trained if r.label == trained.label else r for r in references.networks]
-        references = _write(run, replace(references, networks=tuple(updated)))
+        references = _write(run, replace(references, networks=updated))
     return references
 
 

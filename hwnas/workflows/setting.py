@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnas.devices import Device, load_device
+from hwnas.devices.agent import conditions
 from hwnas.errors import HwnasWarning, InputError, SpaceMismatchError
 from hwnas.latency_table import BoundLatencyTable, LatencyTable, find_table
 from hwnas.protocols import SearchSpace
@@ -98,7 +99,20 @@ def table_for(experiment: Experiment, setting: Setting) -> tuple[Path, BoundLate
             f"{path} lacks {len(lacking)} of the {len(space.catalog) - 1} layers of space "
             f"{space.name} with these images; add them with: {_profile_command(experiment)}."
         )
+    _warn_of_another_processor(setting.device, table, path)
     return path, table.bind(space)
+
+
+def _warn_of_another_processor(device: Device, table: LatencyTable, path: Path) -> None:
+    """A table of this machine may have come with files that were copied from another one."""
+    here = conditions(Path("/"))["cpu"]
+    if device.transport == "local" and table.sessions and table.sessions[-1].cpu != here:
+        warnings.warn(
+            f"{path} was measured on {table.sessions[-1].cpu}, and this machine is {here}: its "
+            f"latencies are not this machine's. Move it away and run hwnas profile {device.name}.",
+            HwnasWarning,
+            stacklevel=2,
+        )
 
 
 def _profile_command(experiment: Experiment) -> str:

@@ -106,6 +106,20 @@ def test_a_table_of_another_space_is_refused_with_the_command_that_extends_it(
     assert "hwnas profile host --space mbv3_small_32" in result.err
 
 
+def test_a_table_from_another_processor_is_used_with_a_warning(empty, workplace, invoke):
+    (table,) = (workplace / "latency_tables/host").glob("*.json")
+    (empty / "latency_tables/host").mkdir(parents=True)
+    content = json.loads(table.read_text())
+    content["sessions"][-1]["cpu"] = "Abacus 3000"
+    (empty / "latency_tables/host" / table.name).write_text(json.dumps(content))
+    result = invoke(
+        "search", "--space", SPACE, "--data", workplace / "images.npz", "--objective", "latency_ms",
+        "--objective", "params", "--evaluations", 2, "--out", "new",
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    assert "was measured on Abacus 3000" in result.err
+
+
 def test_a_file_that_is_no_model_cannot_be_measured(empty, invoke):
     (empty / "model.onnx").write_bytes(b"not a model")
     assert "model.onnx" in sentence(invoke("measure", "model.onnx"))

@@ -18,7 +18,7 @@ from hwnas.profiling.records import Header, Visit
 from hwnas.profiling.session import Job, Session, Target, lowered_job
 from hwnas.progress import Progress, silent
 
-_DISCIPLINE = Discipline(network_rounds=10)
+_DISCIPLINE = Discipline(network_rounds=24)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -84,7 +84,8 @@ def measure_models(
         rounds=discipline.network_rounds,
         rng=np.random.default_rng(seed),
         first=0,
-        canary_every=discipline.canary_every,
+        # a single model needs a look at the machine beside every visit, many models do not
+        canary_every=min(discipline.canary_every, len(models)),
     )
     header, visits = _run(target, batch, named, discipline, seed, on_progress)
     measured = origin(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hwnas.workflows.references import measure_references as measure_references
     from hwnas.workflows.references import train_references as train_references
     from hwnas.workflows.searching import costs as costs
+    from hwnas.workflows.searching import front as front
     from hwnas.workflows.searching import load_run as load_run
     from hwnas.workflows.searching import resume as resume
     from hwnas.workflows.searching import search as search
@@ -35,7 +36,7 @@ _HOMES = {
     "plotting": ("plot",),
     "profiling": ("devices", "load_table", "measure", "profile", "quality_sentence"),
     "references": ("measure_references", "train_references"),
-    "searching": ("costs", "load_run", "resume", "search"),
+    "searching": ("costs", "front", "load_run", "resume", "search"),
     "shipping": ("export",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

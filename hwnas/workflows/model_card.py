@@ -90,6 +90,11 @@ class ModelCard:
                 "" if predicted is None else f"{predicted:.4g} ms",
                 f"{self.latency_measured_ms:.4g} ms",
             ),
+            (
+                f"latency as timed, drift {self.latency_drift:.2f}",
+                "",
+                f"{self.latency_measured_ms * self.latency_drift:.4g} ms",
+            ),
             ("file size", "", format_quantity(self.file_bytes, "bytes")),
         ]
         for name, value in self.costs.items():

@@ -61,7 +61,8 @@ class Outcome:
             ("accuracy after fine-tuning (test)", f"{card.accuracy_fine_tuned:.2f} %"),
             (f"accuracy of the {card.format} file (test)", f"{card.accuracy_file:.2f} %"),
             ("latency predicted", predicted),
-            ("latency of the file", LATENCY.format(card.latency_measured_ms)),
+            ("latency of the file, drift divided out", LATENCY.format(card.latency_measured_ms)),
+            (f"drift since the table was measured: {card.latency_drift:.2f}", ""),
             ("latency, both in one session", LATENCY.format(self.references.model_latency_ms)),
         ]
         costs = [estimators.objective(name) for name in _SHOWN_COSTS]
@@ -71,7 +72,7 @@ class Outcome:
         if best is not None:
             trained, timed = f"{best.accuracy:.2f} %", LATENCY.format(best.values[LATENCY.name])
             values = [cost.format(best.values[cost.name]) for cost in costs]
-            beside = ["", trained, "", "", "", timed, *values, f"{best.images_seen:,}"]
+            beside = ["", trained, "", "", "", "", timed, *values, f"{best.images_seen:,}"]
         return columns, [(*row, other) for row, other in zip(own, beside, strict=True)]
 
 

@@ -19,7 +19,7 @@ from hwnas.problem import Budget, resolve_objective
 from hwnas.progress import Progress, silent
 from hwnas.protocols import Estimator, SearchSpace
 from hwnas.search import feasibility, loop
-from hwnas.search.run import Run, RunConfig
+from hwnas.search.run import FrontMember, Run, RunConfig
 from hwnas.workflows.experiment import Experiment, anchored, parse_experiment
 from hwnas.workflows.setting import Setting, prepare, table_for
 
@@ -144,6 +144,15 @@ def load_run(directory: str | Path) -> Run:
         RunError: The directory holds no run.
     """
     return Run.open(Path(directory))
+
+
+def front(directory: str | Path) -> tuple[FrontMember, ...]:
+    """The networks that no other of a run beats in every objective, the most accurate first.
+
+    Raises:
+        RunError: The directory holds no run.
+    """
+    return load_run(directory).front
 
 
 def experiment_of(run: Run) -> Experiment:

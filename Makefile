@@ -21,7 +21,8 @@ test: check
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.evaluation_speed
 	$(BIN)/python -m benchmarks.nsga2_vs_random
-	$(BIN)/python -m benchmarks.latency_table
+	$(BIN)/python -m benchmarks.latency_table --space mbv3_small_32
+	$(BIN)/python -m benchmarks.latency_table --space ofa_mbv3_w1.0 --resolution 160 192 224
 	$(BIN)/python -m benchmarks.quickstart
 
 $(BIN)/python:

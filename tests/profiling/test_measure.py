@@ -32,9 +32,9 @@ def written(folder: Path, name: str, layers: tuple[LayerSpec, ...]) -> Path:
 def test_a_model_file_is_measured(tmp_path: Path) -> None:
     measured = measure_model(HOST, written(tmp_path, "a.onnx", SMALL))
     assert measured.median_ms > 0
-    assert len(measured.samples) == 10
     assert measured.repeatability >= 0
     assert measured.provenance is not None
+    assert len(measured.samples) == measured.provenance.rounds
     assert "hwnas measure" in measured.provenance.command
 
 

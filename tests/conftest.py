@@ -22,6 +22,7 @@ source = "images.npz"
 
 [supernet]
 epochs = 2
+largest_first = 1
 recipe = {{ batch_size = 32, threads = 1 }}
 
 [search]

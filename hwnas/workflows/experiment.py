@@ -171,6 +171,12 @@ def parse_experiment(content: dict[str, Any], *, source: str) -> Experiment:
     for key, is_wrong in wrong.items():
         if is_wrong:
             raise FileFormatError(f"{source}: {key} must be at least 1.")
+    if not 0 <= experiment.supernet.largest_first < experiment.supernet.epochs:
+        raise FileFormatError(
+            f"{source}: supernet.largest_first is {experiment.supernet.largest_first}; it must be "
+            f"less than supernet.epochs ({experiment.supernet.epochs}), or only the largest "
+            "network is ever trained."
+        )
     return experiment
 
 
@@ -230,6 +236,9 @@ def experiment_from_options(
         seed: Of everything random.
     """
     supernet = SupernetConfig(seed=seed)
+    if epochs is not None:
+        first = min(supernet.largest_first, epochs // 2)
+        supernet = replace(supernet, epochs=epochs, largest_first=first)
     return Experiment(
         space=SpaceSection(space, tuple(resolutions)),
         name=name,
@@ -237,6 +246,6 @@ def experiment_from_options(
         supernet_from=supernet_from,
         data=DataSection(data),
         device=DeviceSection(device, runtime, precision, threads),
-        supernet=supernet if epochs is None else replace(supernet, epochs=epochs),
+        supernet=supernet,
         search=SearchSection(tuple(objectives), tuple(budgets), strategy, evaluations, batch),
     )

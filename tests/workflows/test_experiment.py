@@ -68,3 +68,17 @@ def test_a_run_directory_is_used_once(tmp_path):
     search(options(), tmp_path / "run")
     with pytest.raises(RunError, match="hwnas resume"):
         search(options(), tmp_path / "run")
+
+
+def test_a_training_that_would_never_reach_smaller_networks_is_refused(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text('[space]\nsource = "mbv3_small_32"\n[supernet]\nepochs = 3\n')
+    with pytest.raises(FileFormatError, match="largest_first is 4; it must be less"):
+        load_experiment(path)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 20])
+def test_fewer_epochs_leave_some_for_smaller_networks(epochs):
+    experiment = experiment_from_options(name="x", space="mbv3_small_32", epochs=epochs)
+    assert experiment.supernet.epochs == epochs
+    assert experiment.supernet.largest_first <= epochs // 2

@@ -6,7 +6,8 @@ HwnasError
 │   ├── FileFormatError     a file that is not what it should be
 │   ├── DataError           images or labels that cannot be used
 │   ├── SpaceMismatchError  something made for another search space
-│   └── BudgetError         a budget that no architecture can meet
+│   ├── BudgetError         a budget that no architecture can meet
+│   └── ExtraMissingError   an optional package that is not installed here
 ├── DeviceError             the device, or what came back from it
 │   ├── TransportError      it could not be reached, or a command there failed
 │   └── RuntimeMissingError the runtime or precision asked for is not there
@@ -63,6 +64,10 @@ class SpaceMismatchError(InputError):
 
 class BudgetError(InputError):
     """A budget that no architecture of the space can meet."""
+
+
+class ExtraMissingError(InputError):
+    """What was asked for needs an optional package that is not installed on this machine."""
 
 
 class DeviceError(HwnasError):

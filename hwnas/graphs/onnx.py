@@ -5,11 +5,15 @@ from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from hwnas.layer_weights import LayerWeights
 from hwnas.layers import LayerSpec, check_chain
+
+PRECISIONS = ("fp32", "fp16", "int8")
+LAYOUT = "NCHW"
 
 OPSET = 17
 IR_VERSION = 8  # what opset 17 came with: runtimes of 2022 and later read it
@@ -18,20 +22,36 @@ INPUT_NAME = "input"
 OUTPUT_NAME = "output"
 
 
-def lower(layers: Sequence[LayerSpec], weights: Sequence[LayerWeights]) -> bytes:
-    """A network, or a part of one, as ONNX bytes: batch 1, NCHW, fp32.
+def lower(
+    layers: Sequence[LayerSpec],
+    weights: Sequence[LayerWeights],
+    *,
+    precision: str = "fp32",
+    calibration: NDArray[np.float32] | None = None,
+    inner: bool = False,
+) -> bytes:
+    """A network, or a part of one, as ONNX bytes: batch 1, NCHW.
 
     Args:
         layers: Layers that follow each other. Without any, the model hands its input through,
             which is how a runtime's own overhead is timed.
         weights: Of each layer, as `hwnas.layer_weights` names them.
+        precision: ``fp32``; ``fp16``: weights and biases stored in half precision, computed in
+            fp32; ``int8``: see `hwnas.graphs._onnx_quantization`.
+        calibration: For int8, inputs of the network, (N, C, H, W) or (N, C); None for made-up
+            ones, which do for timing.
+        inner: Whether this is a part from inside a network: at int8 it then takes and gives
+            integers, as it does there.
 
     Returns:
         A model with one input ``input``, (1, C, H, W) or (1, C) after pooling, and one output
-        ``output``.
+        ``output``, both fp32 unless ``inner``.
+
+    Raises:
+        InputError: The calibration inputs are none, or of another shape.
     """
     chain = check_chain(layers)
-    graph = _Graph()
+    graph = _Graph(half=precision == "fp16")
     value = INPUT_NAME
     for index, (layer, arrays) in enumerate(zip(chain, weights, strict=True)):
         value = _LOWERINGS[layer.kind](graph, f"layer{index}", layer, arrays, value)
@@ -51,22 +71,31 @@ def lower(layers: Sequence[LayerSpec], weights: Sequence[LayerWeights]) -> bytes
         producer_name="hwnas",
     )
     model.ir_version = IR_VERSION
-    return bytes(model.SerializeToString())
+    content = bytes(model.SerializeToString())
+    if precision == "int8" and chain:
+        from hwnas.graphs._onnx_quantization import quantize
+
+        return quantize(content, calibration, inner=inner)
+    return content
 
 
 def check(content: bytes) -> None:
     """Run ONNX's own checker, with shape inference.
 
     Raises:
-        onnx.checker.ValidationError: The model is not valid ONNX.
+        ValueError: The model is not valid ONNX.
     """
-    onnx.checker.check_model(onnx.load_model_from_string(content), full_check=True)
+    try:
+        onnx.checker.check_model(onnx.load_model_from_string(content), full_check=True)
+    except (DecodeError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ValueError(str(error)) from error
 
 
 class _Graph:
     """Nodes and initializers as they are added."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, half: bool) -> None:
+        self._half = half
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
@@ -79,6 +108,13 @@ class _Graph:
         """Append an initializer and return its name."""
         self.initializers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
+
+    def weight(self, name: str, array: NDArray[np.float32]) -> str:
+        """Append a weight; in half precision with a node behind it that widens it on loading."""
+        if not self._half:
+            return self.constant(name, array)
+        stored = self.constant(f"{name}.half", array.astype(np.float16))
+        return self.add("Cast", [stored], name, to=TensorProto.FLOAT)
 
     def rename_last(self, name: str) -> None:
         """Give the output of the last node another name."""
@@ -120,9 +156,9 @@ def _lower_pool(
 def _lower_linear(
     graph: _Graph, name: str, layer: LayerSpec, arrays: LayerWeights, value: str
 ) -> str:
-    inputs = [value, graph.constant(f"{name}.weight", arrays["weight"])]
+    inputs = [value, graph.weight(f"{name}.weight", arrays["weight"])]
     if layer.bias:
-        inputs.append(graph.constant(f"{name}.bias", arrays["bias"]))
+        inputs.append(graph.weight(f"{name}.bias", arrays["bias"]))
     value = graph.add("Gemm", inputs, f"{name}.linear", transB=1)
     return _activation(graph, f"{name}.activation", layer.activation, value)
 
@@ -145,8 +181,8 @@ def _convolution(
         "Conv",
         [
             value,
-            graph.constant(f"{name}.weight", kernel),
-            graph.constant(f"{name}.bias", arrays[f"{part}bias"]),
+            graph.weight(f"{name}.weight", kernel),
+            graph.weight(f"{name}.bias", arrays[f"{part}bias"]),
         ],
         f"{name}.conv",
         kernel_shape=[size, size],
@@ -162,8 +198,8 @@ def _squeeze_excite(
     gate = graph.add("GlobalAveragePool", [value], f"{name}.pool")
     for part in ("squeeze", "excite"):
         kernel = arrays[f"{part}.weight"][:, :, None, None]
-        weight = graph.constant(f"{name}.{part}.weight", kernel)
-        bias = graph.constant(f"{name}.{part}.bias", arrays[f"{part}.bias"])
+        weight = graph.weight(f"{name}.{part}.weight", kernel)
+        bias = graph.weight(f"{name}.{part}.bias", arrays[f"{part}.bias"])
         gate = graph.add("Conv", [gate, weight, bias], f"{name}.{part}", kernel_shape=[1, 1])
         if part == "squeeze":
             gate = graph.add("Relu", [gate], f"{name}.{part}.activation")

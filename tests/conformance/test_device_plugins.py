@@ -39,7 +39,9 @@ def test_a_runtime_file_is_python_3_8_and_imports_nothing_of_hwnas(name):
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_graph_writer_offers_lower_and_check(name):
     module = importlib.import_module(f"hwnas.graphs.{name}")
-    assert list(inspect.signature(module.lower).parameters) == ["layers", "weights"]
+    expected = ["layers", "weights", "precision", "calibration", "inner"]
+    assert list(inspect.signature(module.lower).parameters) == expected
+    assert "fp32" in module.PRECISIONS
     module.check(module.lower([], []))
     assert Path(module.__file__).parent == Path(next(iter(graph_folder)))
 

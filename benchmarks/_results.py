@@ -8,6 +8,8 @@ from typing import Any
 
 from hwnas import files
 
+_VERSIONED = ("hwnas", "ai-edge-litert", "numpy", "onnxruntime", "pymoo", "torch")
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -17,7 +19,7 @@ def machine() -> dict[str, str]:
         "cpu": _cpu(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("hwnas", "numpy", "onnxruntime", "pymoo", "torch")},
+        **{name: version(name) for name in _VERSIONED},
     }
 
 

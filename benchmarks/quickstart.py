@@ -3,7 +3,8 @@
 Question: how long does `hwnas quickstart` take from nothing, how much memory, how accurate is the
 exported file on the test images, how far is its predicted latency from the measured one; and what
 does every hand-made network reach that is not slower on this machine, trained from scratch with the
-same recipe for the same number of images?
+same recipe for the same number of images? And what do the same network's other files do, in
+TFLite and in int8?
 
     python -m benchmarks.quickstart [--out DIR]
 
@@ -35,8 +36,9 @@ def main() -> None:
     seconds = time.perf_counter() - start
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     card = outcome.card
-    print(f"{seconds:.0f} s, {peak_mib:.0f} MiB, {card.accuracy_file:.2f} % at "
-          f"{card.latency_measured_ms:.4g} ms")  # fmt: skip
+    print(f"{seconds:.0f} s, {peak_mib:.0f} MiB")
+    for one in outcome.cards:
+        print(f"{one.file.name}: {one.accuracy_file:.2f} % at {one.latency_measured_ms:.4g} ms")
 
     references = workflows.train_references(directory, card, count=-1)
     workflows.plot(directory)
@@ -45,7 +47,8 @@ def main() -> None:
     result = {
         "wall_s": round(seconds, 1) if fresh else None,
         "peak_rss_mib": round(peak_mib) if fresh else None,
-        "card": files.to_plain(card) | {"file": card.file.name},
+        "card": _plain(card),
+        "cards": [_plain(one) for one in outcome.cards],
         "latency_error_percent": _error_percent(card),
         "latency_session_ms": references.model_latency_ms,
         "references_not_slower": [files.to_plain(network) for network in references.not_slower],
@@ -54,6 +57,10 @@ def main() -> None:
         ),
     }
     print(f"written to {_results.write('quickstart', result)}")
+
+
+def _plain(card: workflows.ModelCard) -> dict[str, object]:
+    return {**files.to_plain(card), "file": card.file.name}
 
 
 def _error_percent(card: workflows.ModelCard) -> float | None:

@@ -55,6 +55,26 @@ class LayerCatalog:
         return self.vector(layer_costs.weights)
 
     @cached_property
+    def biases(self) -> FloatArray:
+        """Biases among `weights`, shape (layers,)."""
+        return self.vector(layer_costs.biases)
+
+    @cached_property
+    def filters(self) -> FloatArray:
+        """Output channels with weights of their own, shape (layers,)."""
+        return self.vector(layer_costs.filters)
+
+    @cached_property
+    def hard_swish_elements(self) -> FloatArray:
+        """Activation elements that go through a hard-swish, shape (layers,)."""
+        return self.vector(layer_costs.hard_swish_elements)
+
+    @cached_property
+    def int8_peak_bytes(self) -> FloatArray:
+        """Most bytes of activations alive at once in an int8 network, shape (layers,)."""
+        return self.vector(layer_costs.int8_peak_bytes)
+
+    @cached_property
     def peak_activations(self) -> FloatArray:
         """Most activation elements alive at once, shape (layers,)."""
         return self.vector(layer_costs.peak_activations)

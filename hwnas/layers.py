@@ -86,6 +86,10 @@ class Operation:
         written: Activation elements written.
         live: Activation elements held while the step runs: its inputs, its output, and
             whatever a later step of the same layer still needs.
+        kept: Of them, those that are held after the step beside its output.
+        biases: Biases among ``weights``.
+        filters: Output channels with weights of their own; quantized weights have a scale each.
+        hard_swish: Elements of the output that a hard-swish is applied to: all or none.
     """
 
     macs: int
@@ -94,6 +98,10 @@ class Operation:
     read: int
     written: int
     live: int
+    kept: int = 0
+    biases: int = 0
+    filters: int = 0
+    hard_swish: int = 0
 
 
 def operations(layer: LayerSpec) -> Iterator[Operation]:
@@ -102,17 +110,17 @@ def operations(layer: LayerSpec) -> Iterator[Operation]:
     after = layer.out_resolution**2
     if layer.kind == "conv":
         fan_in = layer.in_channels * layer.kernel_size**2
-        yield _convolution(layer.in_channels * before, layer.out_channels, after, fan_in)
+        image = layer.in_channels * before
+        yield _convolution(image, layer.out_channels, after, fan_in, activation=layer.activation)
     elif layer.kind == "mbconv":
         yield from _mbconv(layer, before, after)
     elif layer.kind == "pool":
         read = layer.in_channels * before
         yield Operation(0, 0, 0, read, layer.out_channels, read + layer.out_channels)
     elif layer.kind == "linear":
-        weights = layer.in_channels * layer.out_channels
-        stored = weights + layer.out_channels * layer.bias
-        live = layer.in_channels + layer.out_channels
-        yield Operation(weights, stored, stored, layer.in_channels, layer.out_channels, live)
+        yield _matrix_product(
+            layer.in_channels, layer.out_channels, bias=layer.bias, activation=layer.activation
+        )
 
 
 def macs(layer: LayerSpec) -> int:
@@ -128,6 +136,32 @@ def params(layer: LayerSpec) -> int:
 def weights(layer: LayerSpec) -> int:
     """Numbers that an exported file stores: weights and biases with batch-norm folded."""
     return sum(step.weights for step in operations(layer))
+
+
+def biases(layer: LayerSpec) -> int:
+    """Biases among the numbers that `weights` counts."""
+    return sum(step.biases for step in operations(layer))
+
+
+def filters(layer: LayerSpec) -> int:
+    """Output channels with weights of their own; an int8 file holds a scale for each."""
+    return sum(step.filters for step in operations(layer))
+
+
+def hard_swish_elements(layer: LayerSpec) -> int:
+    """Activation elements that go through a hard-swish, for one image."""
+    return sum(step.hard_swish for step in operations(layer))
+
+
+def int8_peak_bytes(layer: LayerSpec) -> int:
+    """The most bytes of activations alive at once in an int8 network, for one image.
+
+    As `peak_activations`, a byte an element; but hard-swish is computed in fp32, so that its
+    elements are alive as int8 and as fp32 while they are converted.
+    """
+    steps = operations(layer)
+    converted = 1 + 4
+    return max((max(s.live, s.kept + converted * s.hard_swish) for s in steps), default=0)
 
 
 def peak_activations(layer: LayerSpec) -> int:
@@ -170,9 +204,26 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
 
 
 def _convolution(
-    read: int, out_channels: int, positions: int, fan_in: int, *, held: int = 0
+    read: int,
+    out_channels: int,
+    positions: int,
+    fan_in: int,
+    *,
+    activation: Activation = "none",
+    held: int = 0,
+    kept: int = 0,
 ) -> Operation:
-    """A convolution with batch-norm: ``fan_in`` products for each of its outputs."""
+    """A convolution with batch-norm: ``fan_in`` products for each of its outputs.
+
+    Args:
+        read: Elements read.
+        out_channels: Channels written.
+        positions: Height times width of the output.
+        fan_in: Weights of a filter.
+        activation: What follows.
+        held: Elements of other tensors that live while it runs.
+        kept: Elements of tensors beside the output that live on after it.
+    """
     kernel = out_channels * fan_in
     written = out_channels * positions
     return Operation(
@@ -182,6 +233,30 @@ def _convolution(
         read=read,
         written=written,
         live=read + written + held,
+        kept=kept,
+        biases=out_channels,
+        filters=out_channels,
+        hard_swish=written if activation == "hard_swish" else 0,
+    )
+
+
+def _matrix_product(
+    fan_in: int, fan_out: int, *, bias: bool, activation: Activation = "none", held: int = 0
+) -> Operation:
+    """A matrix product on a vector."""
+    kernel = fan_in * fan_out
+    biases = fan_out * bias
+    return Operation(
+        macs=kernel,
+        params=kernel + biases,
+        weights=kernel + biases,
+        read=fan_in,
+        written=fan_out,
+        live=fan_in + fan_out + held,
+        kept=held,
+        biases=biases,
+        filters=fan_out,
+        hard_swish=fan_out if activation == "hard_swish" else 0,
     )
 
 
@@ -190,12 +265,16 @@ def _mbconv(layer: LayerSpec, before: int, after: int) -> Iterator[Operation]:
     block_input = layer.in_channels * before
     held = block_input if layer.residual else 0
     if layer.expands:
-        yield _convolution(block_input, hidden, before, layer.in_channels)
+        yield _convolution(
+            block_input, hidden, before, layer.in_channels,
+            activation=layer.activation, kept=held,
+        )  # fmt: skip
     # without an expansion the depthwise step reads the block's input, which counts once
     held_beside_depthwise = held if layer.expands else 0
     yield _convolution(
-        hidden * before, hidden, after, layer.kernel_size**2, held=held_beside_depthwise
-    )
+        hidden * before, hidden, after, layer.kernel_size**2,
+        activation=layer.activation, held=held_beside_depthwise, kept=held,
+    )  # fmt: skip
     feature_map = hidden * after
     if layer.se_channels:
         yield from _squeeze_excite(layer, feature_map, held)
@@ -207,8 +286,6 @@ def _squeeze_excite(layer: LayerSpec, feature_map: int, held: int) -> Iterator[O
     waiting = feature_map + held
     yield Operation(0, 0, 0, feature_map, hidden, waiting + hidden)
     for fan_in, fan_out in ((hidden, squeezed), (squeezed, hidden)):
-        kernel = fan_in * fan_out
-        stored = kernel + fan_out
-        yield Operation(kernel, stored, stored, fan_in, fan_out, waiting + fan_in + fan_out)
+        yield _matrix_product(fan_in, fan_out, bias=True, held=waiting)
     # the scaling overwrites the feature map
     yield Operation(0, 0, 0, feature_map + hidden, feature_map, waiting + hidden)

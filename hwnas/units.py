@@ -1,8 +1,16 @@
 """Unit conversions and how quantities are shown to people."""
 
 NS_PER_MS = 1_000_000
-BYTES_PER_FP32 = 4
 PJ_PER_MJ = 1e9  # picojoule in a millijoule
+
+BYTES_PER_FP32 = 4
+BYTES_PER_INT32 = 4
+
+BYTES_PER_WEIGHT = {"fp32": 4, "fp16": 2, "int8": 1}
+"""Of a weight as a model file stores it, by precision."""
+
+PRECISIONS = tuple(BYTES_PER_WEIGHT)
+"""Of weights and activations, known to hwnas; a runtime or device may offer fewer."""
 
 
 def format_quantity(value: float, unit: str) -> str:

@@ -35,6 +35,10 @@ batch = 4
 images = 256
 recipe = {{ batch_size = 32, threads = 1 }}
 
+[export]
+formats = ["onnx", "tflite"]
+precisions = ["fp32", "int8"]
+
 [references]
 train = 1
 """

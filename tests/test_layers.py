@@ -1,5 +1,7 @@
 """What layers cost, against small sums worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from hwnas import layers
@@ -30,6 +32,30 @@ def test_an_inverted_residual_block_costs_what_the_sum_by_hand_says():
     assert layers.macs(BLOCK) == 8 * 16 * 16 + 16 * 9 * 16 + 2 * 16 * 8 + 16 * 8 * 16
     assert layers.params(BLOCK) == (128 + 32) + (144 + 32) + (128 + 8) + (128 + 16) + (128 + 16)
     assert layers.weights(BLOCK) == (128 + 16) + (144 + 16) + (128 + 8) + (128 + 16) + (128 + 8)
+
+
+def test_biases_and_filters_are_counted_apart_from_weights():
+    # of a block: expansion, depthwise, the two squeeze-excite products, projection
+    assert layers.biases(BLOCK) == layers.filters(BLOCK) == 16 + 16 + 8 + 16 + 8
+    unbiased = LayerSpec("linear", 1, 32, 10)
+    assert (layers.biases(LINEAR), layers.filters(LINEAR)) == (10, 10)
+    assert (layers.biases(unbiased), layers.filters(unbiased)) == (0, 10)
+
+
+def test_an_int8_network_holds_a_byte_an_activation():
+    assert layers.int8_peak_bytes(BLOCK) == layers.peak_activations(BLOCK)
+    assert layers.int8_peak_bytes(EMPTY) == 0
+
+
+def test_an_int8_hard_swish_is_held_as_int8_and_as_fp32():
+    block = replace(BLOCK, activation="hard_swish")
+    feature_map, block_input = 16 * 16, 8 * 16
+    assert layers.int8_peak_bytes(block) == 5 * feature_map + block_input
+    assert layers.hard_swish_elements(block) == 2 * feature_map
+    # without an expansion only the depthwise step has one, and without a residual nothing is kept
+    plain = replace(PLAIN_BLOCK, activation="hard_swish", stride=2)
+    assert layers.int8_peak_bytes(plain) == max(8 * 16 + 8 * 4, 5 * 8 * 4)
+    assert layers.hard_swish_elements(replace(CONV, activation="hard_swish")) == 16 * 16
 
 
 def test_the_peak_of_a_block_is_its_depthwise_step_with_the_input_held_for_the_addition():

@@ -9,8 +9,19 @@ RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
 DeviceName = Annotated[
     str, typer.Option("--device", "-d", help="A device's name (see hwnas devices) or TOML file.")
 ]
-Runtime = Annotated[str, typer.Option(help="Inference runtime on the device.")]
-Precision = Annotated[str, typer.Option(help="Precision of weights and activations.")]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        help="Inference runtime on the device: onnxruntime for ONNX files, litert for TFLite files."
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="Precision of weights and activations: fp32, fp16 (weights stored in half precision) "
+        "or int8 (quantized after training)."
+    ),
+]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
 Space = Annotated[
     str, typer.Option("--space", "-s", help="A search space: a preset's name or a TOML file.")

@@ -1,5 +1,6 @@
 """How runs and models are shown."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwnas.cli._console import say, show_table
@@ -27,7 +28,15 @@ def show_front(run: "Run") -> None:
 def show_card(card: "ModelCard") -> None:
     """What is known of an exported file, predicted beside measured."""
     show_table(f"{card.file}", ("", "predicted", "measured on the file"), card.rows())
-    say(f"Model card: {card.file.parent / 'model_card.md'}")
+    say(f"Model card: {card.file}.md")
+
+
+def show_files(cards: "Sequence[ModelCard]") -> None:
+    """Several files of one network, a row each."""
+    from hwnas.workflows.model_card import overview
+
+    show_table(*overview(cards))
+    say(f"Model cards: beside them, such as {cards[0].file}.md")
 
 
 def show_outcome(outcome: "Outcome") -> None:
@@ -39,4 +48,7 @@ def show_outcome(outcome: "Outcome") -> None:
     show_table("The chosen network", columns, rows)
     if outcome.table_quality is not None:
         say(outcome.table_quality)
-    say(f"Model file: {outcome.card.file}")
+    if len(outcome.cards) == 1:
+        say(f"Model file: {outcome.card.file}")
+    else:
+        show_files(outcome.cards)

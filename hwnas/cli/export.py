@@ -6,7 +6,7 @@ import typer
 
 from hwnas.cli import _options
 from hwnas.cli._console import progress_bars
-from hwnas.cli._run_tables import show_card
+from hwnas.cli._run_tables import show_card, show_files
 
 
 def command(
@@ -19,8 +19,19 @@ def command(
         ),
     ] = "",
     format: Annotated[  # noqa: A002
-        str, typer.Option(help="Of the model file.  [default: as the run's file says]")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="onnx or tflite; repeatable.  [default: as the run's file says, else onnx]"
+        ),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="fp32, fp16 (weights stored in half precision) or int8 (quantized after "
+            "training); repeatable, a file for each in each format.  [default: as the run's file "
+            "says, else what the network was searched at]"
+        ),
+    ] = None,
     images: Annotated[
         int | None,
         typer.Option(
@@ -29,14 +40,31 @@ def command(
             "file says]",
         ),
     ] = None,
+    calibration_images: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Training images that show an int8 file the ranges of its activations.  [default: "
+            "as the run's file says, else 256]",
+        ),
+    ] = None,
 ) -> None:
-    """Fine-tune a network of the front and hand it over as a file.
+    """Fine-tune a network of the front and hand it over as files.
 
-    The file is checked: by the format's own checker, against torch, for its accuracy on the test
-    images, and for its latency on the device. A model card stands beside it.
+    Each file is checked: by its format's own checker, against torch, for its accuracy on the test
+    images as its own runtime counts it, and for its latency on the device. What quantization
+    costs in accuracy is therefore measured, not assumed. A model card stands beside each file.
+
+    Example: hwnas export runs/first --format onnx --format tflite --precision fp32 --precision int8
     """
     from hwnas import workflows
 
     with progress_bars() as bars:
-        card = workflows.export(run, pick, format=format, images=images, on_progress=bars)
-    show_card(card)
+        cards = workflows.export(
+            run, pick, formats=format or (), precisions=precision or (), images=images,
+            calibration_images=calibration_images, on_progress=bars,
+        )  # fmt: skip
+    if len(cards) == 1:
+        show_card(cards[0])
+    else:
+        show_files(cards)

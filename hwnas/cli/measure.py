@@ -10,14 +10,23 @@ from hwnas.cli._console import progress_bars, say
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A model file, such as model.onnx.")],
+    model: Annotated[
+        Path, typer.Argument(help="A model file, such as model.onnx or model.tflite.")
+    ],
     device: _options.DeviceName = "host",
-    runtime: _options.Runtime = "onnxruntime",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            help="Inference runtime on the device.  [default: onnxruntime for .onnx files, litert "
+            "for .tflite files]"
+        ),
+    ] = "",
     threads: _options.Threads = 1,
 ) -> None:
     """Measure the latency of a model file on a device.
 
-    The file may come from anywhere; sizes that it leaves open, such as the batch, are taken as 1.
+    The file may come from anywhere, at any precision that the runtime runs; sizes that it leaves
+    open, such as the batch, are taken as 1.
     """
     from hwnas import workflows
 

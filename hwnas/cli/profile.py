@@ -33,7 +33,12 @@ def command(
     continues where it was. At the end whole networks are measured, and the table states how far
     its sums are from them, beside how far two halves of the same measurements are from each other.
 
+    Each runtime, precision and number of threads has a table of its own: what is fastest with one
+    need not be with another.
+
     Example: hwnas profile host --space ofa_mbv3_w1.0 --resolution 160 --resolution 224
+
+    Example: hwnas profile host --space mbv3_small_32 --runtime litert --precision int8
     """
     from hwnas import workflows
 

@@ -17,9 +17,9 @@ def command(
     """The main job in under ten minutes on two cores, with nothing to prepare.
 
     Profiles this machine, trains a supernet on 10,000 Fashion-MNIST images, searches under a
-    latency budget, exports the most accurate network within it to ONNX, measures that file, and
-    compares it with hand-made networks. The experiment file it runs is copied into the run, to
-    be changed and run again with hwnas run.
+    latency budget, exports the most accurate network within it to ONNX and TFLite in fp32 and
+    int8, measures those files, and compares the network with hand-made ones. The experiment file
+    it runs is copied into the run, to be changed and run again with hwnas run.
     """
     from hwnas import workflows
 

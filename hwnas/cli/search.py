@@ -39,7 +39,13 @@ def command(
         Path | None, typer.Option(help="Use the trained supernet of another run's directory.")
     ] = None,
     runtime: _options.Runtime = "onnxruntime",
-    precision: _options.Precision = "fp32",
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Precision of weights and activations; repeatable: then the search chooses one "
+            "for each network.  [default: fp32]"
+        ),
+    ] = None,
     threads: _options.Threads = 1,
     seed: _options.Seed = 0,
 ) -> None:
@@ -55,7 +61,7 @@ def command(
 
     experiment = workflows.experiment_from_options(
         name=out.name, seed=seed, space=space, resolutions=resolution or [], data=data,
-        device=device, runtime=runtime, precision=precision, threads=threads,
+        device=device, runtime=runtime, precision=precision or [], threads=threads,
         objectives=objective or ["accuracy", "latency_ms"], budgets=budget or [],
         strategy=strategy, evaluations=evaluations, batch=population, epochs=epochs,
         supernet_from=str(supernet or ""),

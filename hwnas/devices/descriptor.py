@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hwnas import files, resources
 from hwnas.errors import FileFormatError, UnknownNameError
+from hwnas.units import PRECISIONS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -18,15 +19,18 @@ class EnergyModel:
     """Coefficients that turn counts into energy; a model, not a measurement.
 
     The defaults are Horowitz's for 45 nm (ISSCC 2014, fig. 1.1.9): an fp32 multiplication 3.7 pJ,
-    an addition 0.9 pJ, and 640 pJ to read 32 bits from DRAM.
+    an addition 0.9 pJ; an int8 multiplication 0.2 pJ, an addition 0.03 pJ; and 640 pJ to read
+    32 bits from DRAM.
 
     Attributes:
         pj_per_fp32_mac: Picojoule for a multiply-accumulate.
+        pj_per_int8_mac: Picojoule for one of 8-bit integers.
         pj_per_byte: Picojoule for a byte moved between memory and the processor.
         source: Where the figures come from.
     """
 
     pj_per_fp32_mac: float = 4.6
+    pj_per_int8_mac: float = 0.23
     pj_per_byte: float = 160.0
     source: str = "Horowitz, ISSCC 2014, fig. 1.1.9 (45 nm)"
 
@@ -44,6 +48,7 @@ class Device:
         python: Words of the command that starts Python there; empty means the interpreter that
             runs hwnas.
         options: What the transport wants to know; each transport says which.
+        precisions: Those that it has, such as ``int8``; empty for whatever the runtime offers.
         energy: Coefficients of its energy model.
     """
 
@@ -52,6 +57,7 @@ class Device:
     transport: str = "local"
     python: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    precisions: tuple[str, ...] = ()
     energy: EnergyModel = EnergyModel()
 
     __pydantic_config__ = files.STRICT
@@ -90,8 +96,12 @@ def load_device(source: str | Path) -> Device:
     if "name" in content:
         raise FileFormatError(f"{path}: name is not a known key; a device is named by its file.")
     device = files.parse({"name": path.stem, **content}, Device, source=str(path))
-    for key in ("pj_per_fp32_mac", "pj_per_byte"):
+    for key in ("pj_per_fp32_mac", "pj_per_int8_mac", "pj_per_byte"):
         value = getattr(device.energy, key)
         if not 0 <= value < float("inf"):
             raise FileFormatError(f"{path}: energy.{key} is {value}; expected 0 or more.")
+    unknown = [precision for precision in device.precisions if precision not in PRECISIONS]
+    if unknown:
+        hint = f"It is in precisions of {path}."
+        raise UnknownNameError("precision", unknown[0], PRECISIONS, hint=hint)
     return device

@@ -1,15 +1,17 @@
 """Estimators: one file for each way to obtain an objective's numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwnas import plugins
 from hwnas.devices import Device
 from hwnas.errors import UnknownNameError
+from hwnas.estimators._by_precision import ByPrecision
 from hwnas.latency_table import LatencyTable
 from hwnas.problem import Objective, resolve_objective
 from hwnas.protocols import Estimator, SearchSpace
+from hwnas.spaces.precision_choice import PrecisionSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +21,21 @@ class EstimatorContext:
     Attributes:
         space: The search space.
         device: Whose energy coefficients are used.
-        table: Latency table of that device, bound to the space.
+        tables: Latency tables of that device, by precision.
+        precision: Of weights and activations; not used where the space has a gene for it.
         resources: Whatever one particular estimator documents, by its file name.
     """
 
     space: SearchSpace
     device: Device | None = None
-    table: LatencyTable | None = None
+    tables: Mapping[str, LatencyTable] = field(default_factory=dict)
+    precision: str = "fp32"
     resources: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def table(self) -> LatencyTable | None:
+        """The latency table of the precision; None when it is not at hand."""
+        return self.tables.get(self.precision)
 
 
 def objectives() -> dict[str, tuple[Objective, tuple[str, ...]]]:
@@ -48,6 +57,8 @@ def objective(name: str) -> Objective:
 def create(name: str, context: EstimatorContext, *, estimator: str | None = None) -> Estimator:
     """The estimator of an objective.
 
+    In a space with a precision gene it is one estimator for each precision, on the base space.
+
     Args:
         name: The objective.
         context: What it may use.
@@ -61,5 +72,10 @@ def create(name: str, context: EstimatorContext, *, estimator: str | None = None
     chosen = estimator or offered[0]
     if chosen not in offered:
         raise UnknownNameError(f"estimator of {wanted.name}", chosen, offered)
-    made: Estimator = plugins.load(__name__, chosen, what="estimator").create(wanted, context)
+    offering = plugins.load(__name__, chosen, what="estimator")
+    space = context.space
+    if isinstance(space, PrecisionSpace):
+        contexts = [replace(context, space=space.base, precision=p) for p in space.precisions]
+        return ByPrecision(space, [offering.create(wanted, each) for each in contexts])
+    made: Estimator = offering.create(wanted, context)
     return made

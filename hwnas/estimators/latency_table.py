@@ -3,7 +3,7 @@
 from hwnas.catalog import IntArray
 from hwnas.errors import InputError
 from hwnas.estimators import EstimatorContext
-from hwnas.latency_table import BoundLatencyTable
+from hwnas.latency_table import BoundLatencyTable, profile_command
 from hwnas.problem import Objective
 from hwnas.protocols import Estimate, Estimator
 
@@ -13,7 +13,7 @@ OBJECTIVES = (LATENCY,)
 
 
 def create(objective: Objective, context: EstimatorContext) -> Estimator:
-    """An estimator that sums the layers of the table in ``context.table``.
+    """An estimator that sums the layers of the context's table of its precision.
 
     Raises:
         InputError: There is no table.
@@ -22,9 +22,13 @@ def create(objective: Objective, context: EstimatorContext) -> Estimator:
     del objective  # there is only one
     if context.table is None:
         device = "host" if context.device is None else context.device.name
+        command = profile_command(
+            device, space=context.space.name, runtime="onnxruntime", precision=context.precision,
+            threads=1,
+        )  # fmt: skip
         raise InputError(
-            f"latency_ms needs a latency table of {device} for space {context.space.name}; it is "
-            f"measured by: hwnas profile {device} --space {context.space.name}."
+            f"latency_ms needs a latency table of {device} for space {context.space.name} at "
+            f"{context.precision}; it is measured by: {command}."
         )
     return TableLatency(context.table.bind(context.space))
 

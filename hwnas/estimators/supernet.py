@@ -35,7 +35,7 @@ class SupernetSource:
 
 
 def create(objective: Objective, context: EstimatorContext) -> Estimator:
-    """The estimator of validation accuracy.
+    """The estimator of validation accuracy at the context's precision.
 
     Raises:
         InputError: The context has no `SupernetSource`.
@@ -53,7 +53,7 @@ def create(objective: Objective, context: EstimatorContext) -> Estimator:
 
 
 class _SupernetAccuracy:
-    """Each network is cut out, its batch-norm recalibrated, its errors counted."""
+    """Each network is cut out, its batch-norm recalibrated, its errors at a precision counted."""
 
     cheap = False
 
@@ -66,6 +66,7 @@ class _SupernetAccuracy:
     ) -> None:
         self.objective = objective
         self._space = context.space
+        self._precision = context.precision
         self._source = source
         self._evaluator = evaluator
 
@@ -76,6 +77,7 @@ class _SupernetAccuracy:
 
         with torch_threads(self._source.threads):
             networks = slot_layers_of(self._space, genes)
-            mean = np.array([self._evaluator.accuracy(layers) for layers in networks])
+            accuracies = [self._evaluator.accuracy(one, self._precision) for one in networks]
+        mean = np.array(accuracies)
         images = len(self._source.data.validation)
         return Estimate(mean, np.sqrt(mean * (100.0 - mean) / images))

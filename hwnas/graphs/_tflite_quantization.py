@@ -8,6 +8,8 @@ int8 one would cut the graph at each of them. Input and output stay fp32.
 
 import contextlib
 import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -56,8 +58,7 @@ def quantize(
         made.update_quantization_recipe(
             ".*", operation, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
         )
-    # a bar that it draws although it was told not to
-    with _unwarned(), contextlib.redirect_stderr(io.StringIO()):
+    with _silence():
         result = made.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     assert result.quantized_model is not None
     return bytes(result.quantized_model)
@@ -65,7 +66,7 @@ def quantize(
 
 def _interpreter(content: bytes) -> Interpreter:
     """One that keeps every tensor, and runs operators one by one, without XNNPACK."""
-    with _unwarned():
+    with _silence():
         interpreter = Interpreter(
             model_content=content,
             num_threads=1,
@@ -77,11 +78,23 @@ def _interpreter(content: bytes) -> Interpreter:
 
 
 @contextlib.contextmanager
-def _unwarned() -> Iterator[None]:
-    """Without the warning that keeping tensors is for debugging: looking at them is the point."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
-        yield
+def _silence() -> Iterator[None]:
+    """Without what these libraries say of themselves.
+
+    A warning that keeping tensors is for debugging, a bar that is drawn although it was told not
+    to be, and a line about the delegate that goes straight to descriptor 2.
+    """
+    sys.stderr.flush()
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
 
 
 def _activations(interpreter: Interpreter) -> dict[int, str]:

@@ -87,7 +87,11 @@ def check(content: bytes) -> None:
     """
     try:
         onnx.checker.check_model(onnx.load_model_from_string(content), full_check=True)
-    except (DecodeError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (
+        DecodeError,
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+    ) as error:
         raise ValueError(str(error)) from error
 
 

@@ -30,8 +30,8 @@ def lower(
     """A network, or a part of one, as TFLite bytes: batch 1, NHWC.
 
     Batch-norm is folded already; relu and relu6 are fused into the operator before them,
-    hard-swish is the native operator. A convolution of stride 2 pads explicitly, as torch does
-    it. The file has one signature.
+    hard-swish is the native operator. A convolution of stride 2 pads explicitly where torch pads
+    otherwise than TFLite. The file has one signature.
 
     Args:
         layers: Layers that follow each other. Without any, the model hands its input through,
@@ -56,7 +56,7 @@ def lower(
     chain = check_chain(layers)
     content = _Lowering(half=precision == "fp16").lower(chain, weights)
     if precision == "int8" and chain:
-        extras.require("ai_edge_quantizer", extra="litert", purpose="int8 TFLite models")
+        extras.require("ai_edge_quantizer", extra="litert", purpose="writing int8 TFLite models")
         from hwnas.graphs._tflite_quantization import quantize
 
         return quantize(content, calibration, inner=inner)
@@ -130,7 +130,7 @@ class _Lowering:
         value = self._convolution(projected, value, weight, bias)
         if layer.residual:
             options = self._schema.AddOptionsT()
-            inputs = [block_input, value]
+            inputs = [value, block_input]
             value = self._operator("ADD", name, inputs, self._shapes[value], options)
         return value
 
@@ -175,14 +175,17 @@ class _Lowering:
     ) -> int:
         """A convolution with its activation; kernels come as torch has them, (O, I, K, K)."""
         size, out = kernel.shape[-1], kernel.shape[0]
-        if stride > 1 and size > 1:
+        height = self._shapes[value][1]
+        # TFLite's own padding is torch's where both sides get the same
+        same = size > 1 and (height - 1) % stride == 0
+        if size > 1 and not same:
             value = self._pad(f"{name}.pad", value, size // 2)
+            height += 2 * (size // 2)
         operator = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
         kind = self._schema.DepthwiseConv2DOptionsT if depthwise else self._schema.Conv2DOptionsT
         options = kind()
         options.strideH = options.strideW = stride
         options.dilationHFactor = options.dilationWFactor = 1
-        same = stride == 1 and size > 1
         options.padding = self._schema.Padding.SAME if same else self._schema.Padding.VALID
         if depthwise:
             options.depthMultiplier = 1
@@ -192,8 +195,7 @@ class _Lowering:
             self._constant(f"{name}.weight", kernel.transpose(axes)),
             self._constant(f"{name}.bias", bias),
         ]
-        height = self._shapes[value][1]
-        after = height if same else (height - size) // stride + 1
+        after = -(-height // stride) if same else (height - size) // stride + 1
         shape = (1, after, after, out)
         return self._activated(operator, name, inputs, shape, options, activation)
 

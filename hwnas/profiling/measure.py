@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hwnas import plugins
 from hwnas.devices import Device
 from hwnas.errors import InputError
 from hwnas.latency_table import LatencyTable
@@ -74,7 +75,7 @@ def measure_models(
             device, runtime or number of threads.
         DeviceError: The device was lost, lacks the runtime, or cannot load a model.
     """
-    target = Target(device, runtime, table.precision if table else "fp32", threads)
+    target = Target(device, runtime, _precision(device, runtime, table), threads)
     _check(models, target, table)
     # the file's own name is what an error on the device will show
     named = {f"{i}-{_UNSAFE.sub('_', path.stem)}": path for i, path in enumerate(models)}
@@ -99,6 +100,14 @@ def measure_models(
     )
     samples = without_drift(batch, visits, table.canary_ms if table else 1.0)
     return tuple(Measurement(samples[name], measured) for name in named)
+
+
+def _precision(device: Device, runtime: str, table: LatencyTable | None) -> str:
+    """Of the canary; without a table nothing is lowered, and any that the device has will do."""
+    if table is not None:
+        return table.precision
+    offered: tuple[str, ...] = plugins.load("hwnas.runtimes", runtime, what="runtime").PRECISIONS
+    return next((one for one in offered if one in device.precisions), offered[0])
 
 
 def _check(models: Sequence[Path], target: Target, table: LatencyTable | None) -> None:

@@ -15,6 +15,7 @@ OVERHEAD = "overhead"
 
 BATCH_MODELS = 64
 BATCH_BYTES = 128 * 2**20
+_LAYER = "layer"
 _CANARY_CANDIDATES = 32
 
 
@@ -95,7 +96,12 @@ class Plan:
 
 def layer_model(index: int) -> str:
     """Name of the model of a plan's layer."""
-    return f"layer{index}"
+    return f"{_LAYER}{index}"
+
+
+def is_layer_model(name: str) -> bool:
+    """Whether a model of a plan is a single layer, not a whole network or the empty one."""
+    return name.startswith(_LAYER)
 
 
 def network_model(index: int) -> str:

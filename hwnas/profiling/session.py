@@ -21,7 +21,7 @@ from hwnas.errors import (
     TransportError,
 )
 from hwnas.layer_weights import random_weights
-from hwnas.profiling.plan import Batch, Timing
+from hwnas.profiling.plan import Batch, Timing, is_layer_model
 from hwnas.profiling.records import Header, Refusal, Visit, parse_line
 from hwnas.protocols import Transport
 
@@ -59,15 +59,25 @@ class Target:
 
         Raises:
             UnknownNameError: There is no such runtime.
-            RuntimeMissingError: It does not know the precision.
+            RuntimeMissingError: It, or the device, does not know the precision.
         """
         module = plugins.load("hwnas.runtimes", self.runtime, what="runtime")
+        offered = self.device.precisions
+        if offered and self.precision not in offered:
+            raise RuntimeMissingError(
+                f"Device {self.device.name} has no precision {self.precision!r}; its file says it "
+                f"offers {', '.join(offered)}."
+            )
         if self.precision not in module.PRECISIONS:
             raise RuntimeMissingError(
                 f"Runtime {self.runtime} has no precision {self.precision!r}; it offers "
                 f"{', '.join(module.PRECISIONS)}."
             )
         return module
+
+    def check(self) -> None:
+        """Refuse what the device or its runtime does not offer, as `module` does."""
+        _ = self.module
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +100,11 @@ class Job:
 def lowered_job(target: Target, batch: Batch, *, name: str, seed: int, timing: Timing) -> Job:
     """A batch as a job; its models get random weights and are written when they are sent.
 
+    Single layers take and give what they do inside a network of the target's precision; whole
+    networks are as they would be exported.
+
     Args:
-        target: Whose runtime says the format.
+        target: Whose runtime says the format, and the precision of the models.
         batch: Layers of the models, and the visits.
         name: Of the job.
         seed: Of the weights.
@@ -101,9 +114,11 @@ def lowered_job(target: Target, batch: Batch, *, name: str, seed: int, timing: T
     graphs = plugins.load("hwnas.graphs", ending, what="model format")
 
     def content(file_name: str) -> bytes:
-        layers = batch.models[file_name.removesuffix(f".{ending}")]
+        model = file_name.removesuffix(f".{ending}")
+        layers = batch.models[model]
         weights = random_weights(layers, np.random.default_rng(seed))
-        return bytes(graphs.lower(layers, weights))
+        inner = is_layer_model(model)
+        return bytes(graphs.lower(layers, weights, precision=target.precision, inner=inner))
 
     visits = tuple((number, f"{model}.{ending}") for number, model in batch.visits)
     return Job(name, visits, content, timing)
@@ -220,15 +235,14 @@ class Session:
 
     def _refused(self, refusal: Refusal) -> HwnasError:
         device, runtime = self.target.device.name, self.target.runtime
+        message = " ".join(refusal.message.split()).rstrip(".")
         if refusal.error == "runtime":
             return RuntimeMissingError(
-                f"Runtime {runtime} is not installed on device {device}: {refusal.message}."
+                f"Runtime {runtime} is not installed on device {device}: {message}."
             )
         if refusal.error == "storage":
             return StorageError(
-                f"Device {device} could not record its results: {refusal.message}; free space "
-                "there, then run the same command again."
+                f"Device {device} could not record its results: {message}; free space there, then "
+                "run the same command again."
             )
-        return DeviceError(
-            f"Device {device} could not load a model with {runtime}: {refusal.message}."
-        )
+        return DeviceError(f"Device {device} could not load a model with {runtime}: {message}.")

@@ -5,7 +5,10 @@ Uses ai-edge-litert, else tflite-runtime; both run models with XNNPACK by defaul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 MODEL_FORMAT = "tflite"
@@ -57,7 +60,8 @@ def outputs(path: str, inputs: Any) -> Any:
     """
     import numpy as np
 
-    interpreter = _interpreter(path, 1)
+    with _quiet():
+        interpreter = _interpreter(path, 1)
     given, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     found = []
     for one in np.moveaxis(inputs, 1, -1):
@@ -97,6 +101,20 @@ def _interpreter(path: str, threads: int) -> Any:
     except (RuntimeError, ValueError) as error:
         raise ValueError(str(error).strip() or "it could not be read") from error
     return interpreter
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the runtime's announcement of its delegate, which goes straight to descriptor 2."""
+    sys.stderr.flush()
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
 
 
 def _random(given: Any) -> Any:

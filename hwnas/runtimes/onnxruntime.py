@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 MODEL_FORMAT = "onnx"
-PRECISIONS = ("fp32",)
+PRECISIONS = ("fp32", "fp16", "int8")
 
 _DTYPES = {
     "tensor(float)": "float32",

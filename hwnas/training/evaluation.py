@@ -1,4 +1,4 @@
-"""Accuracy of networks: batch-norm recalibrated, then folded, then counted."""
+"""Accuracy of networks: batch-norm recalibrated, folded, quantized, then counted."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hwnas.layers import LayerSpec
+from hwnas.networks.fake_quantization import at_precision
 from hwnas.networks.folding import fold
 from hwnas.networks.pixels import resize, to_batch
 from hwnas.networks.supernet import Supernet
@@ -43,12 +44,20 @@ class Evaluator:
         self._recalibration = recalibration_part(data.train, recalibration_images)
         self._batches: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
 
-    def accuracy(self, layers: Sequence[LayerSpec]) -> float:
-        """Top-1 in percent of one network, given one layer for each slot."""
+    def accuracy(self, layers: Sequence[LayerSpec], precision: str = "fp32") -> float:
+        """Top-1 in percent of one network, given one layer for each slot.
+
+        Args:
+            layers: What it is made of.
+            precision: At which it computes (`hwnas.networks.fake_quantization.at_precision`); the
+                ranges of int8 are those of every second recalibration image.
+        """
         calibration, batches = self._prepared(layers[0].resolution)
         network = self._supernet.extract(layers)
         recalibrate(network, calibration)
-        return _accuracy(fold(network), batches, self._part)
+        observed = [batch[::2] for batch in calibration]
+        computing = at_precision(fold(network), layers, precision, observed)
+        return _accuracy(computing, batches, self._part)
 
     def _prepared(self, resolution: int) -> tuple[list[Tensor], list[Tensor]]:
         if resolution not in self._batches:
@@ -93,7 +102,7 @@ def batches_at(part: LabelledImages, resolution: int) -> list[Tensor]:
     return [resize(to_batch(chunk), resolution) for chunk in chunks]
 
 
-def _accuracy(folded: nn.Sequential, batches: Sequence[Tensor], part: LabelledImages) -> float:
+def _accuracy(folded: nn.Module, batches: Sequence[Tensor], part: LabelledImages) -> float:
     with torch.inference_mode():
         predicted = torch.cat([folded(batch).argmax(dim=1) for batch in batches])
     return 100.0 * float((predicted == torch.from_numpy(part.labels)).double().mean())

@@ -7,10 +7,13 @@ from typing import Any
 
 from hwnas import files
 from hwnas.devices import device_names
-from hwnas.errors import FileFormatError
+from hwnas.errors import FileFormatError, UnknownNameError
 from hwnas.spaces import preset_names
 from hwnas.training.config import NetworkConfig, SupernetConfig
 from hwnas.training.data import data_names
+from hwnas.units import PRECISIONS
+
+CALIBRATION_IMAGES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,14 @@ class DeviceSection:
     Attributes:
         name: A device file's name or path.
         runtime: A file name in ``hwnas/runtimes``.
-        precision: Of weights and activations.
+        precisions: Of weights and activations: the only one of all networks, or several for the
+            search to choose from, network by network.
         threads: Of the runtime.
     """
 
     name: str = "host"
     runtime: str = "onnxruntime"
-    precision: str = "fp32"
+    precisions: tuple[str, ...] = ("fp32",)
     threads: int = 1
 
     __pydantic_config__ = files.STRICT
@@ -93,11 +97,16 @@ class ExportSection:
     Attributes:
         pick: ``knee``, ``accuracy`` (the most accurate within the run's budgets), an
             architecture's id, or budgets such as ``latency_ms<=2`` for the most accurate in them.
-        format: A file name in ``hwnas/graphs``.
+        formats: File names in ``hwnas/graphs``.
+        precisions: Of weights and activations, a file in each format for each; empty for the one
+            that the network was searched at.
+        calibration_images: Of the training part, that show an int8 file its ranges.
     """
 
     pick: str = "accuracy"
-    format: str = "onnx"
+    formats: tuple[str, ...] = ("onnx",)
+    precisions: tuple[str, ...] = ()
+    calibration_images: int = CALIBRATION_IMAGES
 
     __pydantic_config__ = files.STRICT
 
@@ -167,10 +176,12 @@ def parse_experiment(content: dict[str, Any], *, source: str) -> Experiment:
         "search.evaluations": experiment.search.evaluations < 1,
         "search.batch": experiment.search.batch < 1,
         "device.threads": experiment.device.threads < 1,
+        "export.calibration_images": experiment.export.calibration_images < 1,
     }
     for key, is_wrong in wrong.items():
         if is_wrong:
             raise FileFormatError(f"{source}: {key} must be at least 1.")
+    _check_precisions(experiment.device.precisions, f"{source}: device.precisions")
     if not 0 <= experiment.supernet.largest_first < experiment.supernet.epochs:
         raise FileFormatError(
             f"{source}: supernet.largest_first is {experiment.supernet.largest_first}; it must be "
@@ -178,6 +189,16 @@ def parse_experiment(content: dict[str, Any], *, source: str) -> Experiment:
             "network is ever trained."
         )
     return experiment
+
+
+def _check_precisions(precisions: Sequence[str], where: str) -> None:
+    unknown = [precision for precision in precisions if precision not in PRECISIONS]
+    if unknown:
+        raise UnknownNameError("precision", unknown[0], PRECISIONS, hint=f"Change {where}.")
+    if not precisions or len(set(precisions)) < len(precisions):
+        raise FileFormatError(
+            f"{where} is {list(precisions)}; expected at least one, and none twice."
+        )
 
 
 def anchored(experiment: Experiment) -> Experiment:
@@ -206,7 +227,7 @@ def experiment_from_options(
     device: str = "host",
     resolutions: Sequence[int] = (),
     runtime: str = "onnxruntime",
-    precision: str = "fp32",
+    precision: Sequence[str] = ("fp32",),
     threads: int = 1,
     strategy: str = "nsga2",
     evaluations: int = 200,
@@ -226,7 +247,7 @@ def experiment_from_options(
         device: As `DeviceSection.name`.
         resolutions: As `SpaceSection.resolutions`.
         runtime: As `DeviceSection.runtime`.
-        precision: As `DeviceSection.precision`.
+        precision: As `DeviceSection.precisions`; empty for fp32.
         threads: As `DeviceSection.threads`.
         strategy: As `SearchSection.strategy`.
         evaluations: As `SearchSection.evaluations`.
@@ -234,7 +255,12 @@ def experiment_from_options(
         epochs: Of the supernet's training; None for the default.
         supernet_from: As `Experiment.supernet_from`.
         seed: Of everything random.
+
+    Raises:
+        InputError: A precision is unknown or named twice.
     """
+    precisions = tuple(precision) or DeviceSection().precisions
+    _check_precisions(precisions, "--precision")
     supernet = SupernetConfig(seed=seed)
     if epochs is not None:
         first = min(supernet.largest_first, epochs // 2)
@@ -245,7 +271,7 @@ def experiment_from_options(
         seed=seed,
         supernet_from=supernet_from,
         data=DataSection(data),
-        device=DeviceSection(device, runtime, precision, threads),
+        device=DeviceSection(device, runtime, precisions, threads),
         supernet=supernet,
         search=SearchSection(tuple(objectives), tuple(budgets), strategy, evaluations, batch),
     )

@@ -1,13 +1,17 @@
 """The main job, end to end: profile, search, export, compare, plot."""
 
+import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+
 from hwnas import estimators, files
-from hwnas.errors import RunError
+from hwnas.errors import ExtraMissingError, HwnasWarning, RunError
 from hwnas.estimators.latency_table import LATENCY
 from hwnas.progress import Progress, silent
+from hwnas.protocols import architecture_layers
 from hwnas.search.run import Run
 from hwnas.workflows.experiment import Experiment, anchored, load_experiment
 from hwnas.workflows.model_card import ModelCard
@@ -19,10 +23,11 @@ from hwnas.workflows.searching import (
     experiment_of,
     load_run,
     resume,
-    run_table,
     search,
 )
+from hwnas.workflows.setting import space_for
 from hwnas.workflows.shipping import export
+from hwnas.workflows.variants import rehearse, table_beside, variants
 
 EXPERIMENT = "experiment.toml"
 
@@ -38,39 +43,48 @@ class Outcome:
     Attributes:
         directory: Of the run.
         run: The search.
-        card: Of the exported file.
-        references: Hand-made networks beside it.
+        cards: Of the exported files, the one that the search was made for first.
+        references: Hand-made networks beside the first file.
         plots: Picture files.
         table_quality: What the latency table says of itself; None without a table.
     """
 
     directory: Path
     run: Run
-    card: ModelCard
+    cards: tuple[ModelCard, ...]
     references: References
     plots: tuple[Path, ...]
     table_quality: str | None
 
+    @property
+    def card(self) -> ModelCard:
+        """Of the file that the search was made for: its runtime, format and precision."""
+        return self.cards[0]
+
     def comparison(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Columns and rows: the chosen network beside the best hand-made one not slower."""
+        """Columns and rows: the chosen network beside the best hand-made one not slower.
+
+        Of several files, the first is shown; a hand-made network's accuracy is that of its fp32
+        torch module.
+        """
         card, best = self.card, self.references.best
         columns = ("", f"chosen ({card.id})", best.label if best else "no hand-made network")
-        predicted = LATENCY.format(card.latency_predicted_ms) if card.latency_predicted_ms else ""
+        drift = "none known" if card.latency_drift is None else f"{card.latency_drift:.2f}"
         own = [
-            ("accuracy predicted (validation)", f"{card.accuracy_predicted:.2f} %"),
-            ("accuracy after fine-tuning (test)", f"{card.accuracy_fine_tuned:.2f} %"),
-            (f"accuracy of the {card.format} file (test)", f"{card.accuracy_file:.2f} %"),
-            ("latency predicted", predicted),
-            ("latency of the file, drift divided out", LATENCY.format(card.latency_measured_ms)),
-            (f"drift since the table was measured: {card.latency_drift:.2f}", ""),
-            ("latency, both in one session", LATENCY.format(self.references.model_latency_ms)),
+            ("accuracy predicted (validation)", _percent(card.accuracy_predicted)),
+            ("accuracy after fine-tuning (test)", _percent(card.accuracy_fine_tuned)),
+            (f"accuracy of {card.file.name} (test)", _percent(card.accuracy_file)),
+            ("latency predicted", _milliseconds(card.latency_predicted_ms)),
+            ("latency of the file, drift divided out", _milliseconds(card.latency_measured_ms)),
+            (f"drift since the table was measured: {drift}", ""),
+            ("latency, both in one session", _milliseconds(self.references.model_latency_ms)),
         ]
         costs = [estimators.objective(name) for name in _SHOWN_COSTS]
         own += [(cost.title, cost.format(card.costs[cost.name])) for cost in costs]
         own.append(("images trained on", f"{card.images_seen:,}"))
         beside = [""] * len(own)
         if best is not None:
-            trained, timed = f"{best.accuracy:.2f} %", LATENCY.format(best.values[LATENCY.name])
+            trained, timed = _percent(best.accuracy), _milliseconds(best.values[LATENCY.name])
             values = [cost.format(best.values[cost.name]) for cost in costs]
             beside = ["", trained, "", "", "", "", timed, *values, f"{best.images_seen:,}"]
         return columns, [(*row, other) for row, other in zip(own, beside, strict=True)]
@@ -90,8 +104,16 @@ def run(
 
     Raises:
         RunError: The directory holds the run of another experiment.
+        ExtraMissingError: A package that writes a format is not installed.
+        RuntimeMissingError: The device or a runtime lacks a precision.
     """
-    directory = Path(directory)
+    _rehearse(experiment, experiment.export.formats)
+    return _carry_through(experiment, Path(directory), experiment.export.formats, on_progress)
+
+
+def _carry_through(
+    experiment: Experiment, directory: Path, formats: tuple[str, ...], on_progress: Progress
+) -> Outcome:
     if (directory / "config.json").exists():
         _check_same(experiment, directory)
         resume(directory, on_progress=on_progress)
@@ -99,36 +121,78 @@ def run(
         if LATENCY.name in asked_quantities(experiment):
             _profile(experiment, on_progress)
         search(experiment, directory, on_progress=on_progress)
-    card = export(directory, on_progress=on_progress)
-    references = measure_references(directory, card, on_progress=on_progress)
+    cards = export(directory, formats=formats, on_progress=on_progress)
+    references = measure_references(directory, cards[0], on_progress=on_progress)
     if experiment.references.train:
         references = train_references(
-            directory, card, count=experiment.references.train, on_progress=on_progress
+            directory, cards[0], count=experiment.references.train, on_progress=on_progress
         )
     finished = load_run(directory)
-    table = run_table(finished)
+    table = table_beside(finished, cards[0].runtime, cards[0].precision)
     quality = None if table is None or table.quality is None else quality_sentence(table.quality)
-    return Outcome(directory, finished, card, references, plot(directory), quality)
+    return Outcome(directory, finished, cards, references, plot(directory), quality)
 
 
 def quickstart(directory: str | Path, *, on_progress: Progress = silent) -> Outcome:
-    """The experiment that ships with hwnas; its file is copied into the run to be changed."""
+    """The experiment that ships with hwnas; its file is copied into the run to be changed.
+
+    Formats whose packages are not installed are left out, with a warning.
+    """
     shipped = resources.files("hwnas.workflows") / "quickstart.toml"
     copy = Path(directory) / EXPERIMENT
     if not copy.exists():
         files.write_text(copy, shipped.read_text())
     with resources.as_file(shipped) as path:
         experiment = load_experiment(path)
-    return run(experiment, directory, on_progress=on_progress)
+    formats = writable_formats(experiment)
+    return _carry_through(experiment, Path(directory), formats, on_progress)
+
+
+def writable_formats(experiment: Experiment) -> tuple[str, ...]:
+    """The formats that an experiment exports to and that can be written on this machine.
+
+    Of each other one a warning says what to install.
+    """
+    found = []
+    for name in experiment.export.formats:
+        try:
+            _rehearse(experiment, (name,))
+        except ExtraMissingError as error:
+            warnings.warn(f"No .{name} files are exported: {error}", HwnasWarning, stacklevel=3)
+        else:
+            found.append(name)
+    return tuple(found)
+
+
+def _rehearse(experiment: Experiment, formats: tuple[str, ...]) -> None:
+    """Fail before anything is measured or trained when what is to be exported cannot be."""
+    space = space_for(experiment.space)
+    layers = architecture_layers(space, space.sample(1, np.random.default_rng(0))[0])
+    device, precisions = experiment.device, experiment.export.precisions
+    wanted = [
+        variant
+        for own in device.precisions
+        for variant in variants(device, formats=formats, precisions=precisions, own=own)
+    ]
+    rehearse(dict.fromkeys(wanted), layers)
 
 
 def _profile(experiment: Experiment, on_progress: Progress) -> None:
     device, space = experiment.device, experiment.space
-    profile(
-        device.name, space.source, resolutions=space.resolutions, data=experiment.data.source,
-        runtime=device.runtime, precision=device.precision, threads=device.threads,
-        on_progress=on_progress,
-    )  # fmt: skip
+    for precision in device.precisions:
+        profile(
+            device.name, space.source, resolutions=space.resolutions, data=experiment.data.source,
+            runtime=device.runtime, precision=precision, threads=device.threads,
+            on_progress=on_progress,
+        )  # fmt: skip
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} %"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else LATENCY.format(value)
 
 
 def _check_same(experiment: Experiment, directory: Path) -> None:

@@ -7,13 +7,20 @@ import numpy as np
 
 from hwnas import report
 from hwnas.errors import RunError
+from hwnas.latency_table import LatencyTable, Quality
 from hwnas.problem import Objective
 from hwnas.report import Figure, Mark
 from hwnas.search import hypervolume_history
 from hwnas.search.run import Run
 from hwnas.workflows.model_card import ModelCard, read_cards
 from hwnas.workflows.references import References, read_references
-from hwnas.workflows.searching import ACCURACY, load_run, run_table
+from hwnas.workflows.searching import (
+    ACCURACY,
+    experiment_of,
+    load_run,
+    member_precision,
+    run_tables,
+)
 from hwnas.workflows.trained import SUPERNET, training_log
 
 PLOTS = "plots"
@@ -33,7 +40,8 @@ def plot(directory: str | Path) -> tuple[Path, ...]:
     - ``front_<cost>``: the first objective against each cost, with the budget, hand-made networks
       and the exported one;
     - ``progress``: hypervolume over evaluations;
-    - ``prediction``: predicted against measured latency;
+    - ``prediction``: predicted against measured latency; where the search chose among precisions,
+      ``prediction_<precision>`` for each;
     - ``training``: accuracy of the supernet's smallest and largest network by epoch.
 
     Returns:
@@ -61,9 +69,11 @@ def _figures(run: Run) -> Iterator[tuple[str, Figure]]:
     evaluations, volumes = hypervolume_history(run.losses, run.feasible)
     history = {run.config.strategy: (evaluations.astype(float), volumes)}
     yield "progress", report.progress_plot(history, label="hypervolume (share of the box)")
-    prediction = _prediction(run, cards)
-    if prediction is not None:
-        yield "prediction", prediction
+    tables = run_tables(run)
+    for precision, table in tables.items():
+        if table.quality is not None:
+            name = "prediction" if len(tables) == 1 else f"prediction_{precision}"
+            yield name, _prediction(run, table, table.quality, cards)
     log = training_log(run.directory / SUPERNET)
     epochs = [epoch for epoch in log if "largest_accuracy" in epoch]
     if epochs:
@@ -93,7 +103,7 @@ def _front(
     ]
     chosen = None
     if cards:
-        card = cards[-1]
+        card = _searched_for(run, cards)
         index = run.evaluations.ids.index(card.id)
         # as hand-made networks are shown: trained to the end, on the test part
         value = card.accuracy_file if quality.name == ACCURACY else values[quality.name][index]
@@ -105,22 +115,30 @@ def _front(
     )  # fmt: skip
 
 
-def _prediction(run: Run, cards: tuple[ModelCard, ...]) -> Figure | None:
-    table = run_table(run)
-    if table is None or table.quality is None:
-        return None
+def _searched_for(run: Run, cards: tuple[ModelCard, ...]) -> ModelCard:
+    """Of the files of the network exported last, the one in what the search was made for."""
+    of_last = [card for card in cards if card.id == cards[-1].id]
+    member = run.member(run.evaluations.ids.index(of_last[0].id))
+    wanted = (experiment_of(run).device.runtime, member_precision(run, member))
+    return next((c for c in of_last if (c.runtime, c.precision) == wanted), of_last[-1])
+
+
+def _prediction(
+    run: Run, table: LatencyTable, quality: Quality, cards: tuple[ModelCard, ...]
+) -> Figure:
     latency = next(q for q in run.config.quantities if q.name == "latency_ms")
     return report.prediction_plot(
         latency,
         np.array([network.predicted_ms for network in table.networks]),
         np.array([network.measured_ms for network in table.networks]),
-        mape=table.quality.mape,
-        bias=table.quality.bias,
-        spearman=table.quality.spearman,
-        repeatability=table.quality.repeatability_mape,
+        mape=quality.mape,
+        bias=quality.bias,
+        spearman=quality.spearman,
+        repeatability=quality.repeatability_mape,
         marks=[
             Mark(card.id, card.latency_measured_ms, card.latency_predicted_ms)
             for card in cards
             if card.latency_predicted_ms is not None
+            and (card.runtime, card.precision) == (table.runtime, table.precision)
         ],
     )

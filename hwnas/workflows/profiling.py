@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwnas import plugins, profiling, resources
+from hwnas import plugins, profiling, resources, runtimes
 from hwnas.devices import Device, device_names, load_device, reachable
 from hwnas.errors import InputError
 from hwnas.latency_table import BoundLatencyTable, LatencyTable, Quality, table_path
@@ -95,7 +95,7 @@ def measure(
     model: str | Path,
     *,
     device: str | Path = "host",
-    runtime: str = "onnxruntime",
+    runtime: str = "",
     threads: int = 1,
     table: LatencyTable | None = None,
     on_progress: Progress = silent,
@@ -105,24 +105,34 @@ def measure(
     Args:
         model: The file; it may come from anywhere.
         device: Name or TOML file of the device.
-        runtime: A file name in ``hwnas/runtimes``.
+        runtime: A file name in ``hwnas/runtimes``; empty for the one that the file's ending says.
         threads: Of the runtime.
         table: A table of this device, whose predictions the measurement shall stand beside: how
             much slower or faster the machine is than when the table was measured is divided out.
         on_progress: Told after each visit.
 
     Raises:
-        InputError: There is no such file.
+        InputError: There is no such file, or its ending is of no format that a runtime runs.
         DeviceError: The device or its runtime cannot be used, or the file cannot be loaded there.
     """
     path = Path(model)
-    plugins.load("hwnas.runtimes", runtime, what="runtime")
+    if runtime:
+        plugins.load("hwnas.runtimes", runtime, what="runtime")
     if not path.is_file():
         raise InputError(f"There is no model file {path}; give the path of an exported model.")
     return profiling.measure_model(
-        load_device(device), path, runtime=runtime, threads=threads, table=table,
-        on_progress=on_progress,
+        load_device(device), path, runtime=runtime or _runtime_of(path), threads=threads,
+        table=table, on_progress=on_progress,
     )  # fmt: skip
+
+
+def _runtime_of(path: Path) -> str:
+    known = runtimes.formats()
+    model_format = path.suffix.removeprefix(".")
+    if model_format not in known:
+        endings = " or ".join(f".{name} ({', '.join(names)})" for name, names in known.items())
+        raise InputError(f"No runtime is known for {path}: expected a file that ends in {endings}.")
+    return runtimes.for_format(model_format)
 
 
 def load_table(path: str | Path) -> BoundLatencyTable:

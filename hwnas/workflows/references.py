@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwnas import files, plugins, profiling
+from hwnas import files, profiling
 from hwnas.catalog import LayerCatalog
 from hwnas.devices import Device, load_device
 from hwnas.errors import InputError
@@ -19,8 +19,9 @@ from hwnas.reference_networks import reference_set
 from hwnas.search.run import Run
 from hwnas.training.side_by_side import train_side_by_side
 from hwnas.workflows.model_card import ModelCard
-from hwnas.workflows.searching import experiment_of, load_run, run_table
+from hwnas.workflows.searching import experiment_of, load_run
 from hwnas.workflows.setting import prepare
+from hwnas.workflows.variants import Variant, table_beside
 
 REFERENCES = "references.json"
 
@@ -49,7 +50,8 @@ class References:
     """Hand-made networks, and the exported network as it was measured among them.
 
     Attributes:
-        model: Id of the exported network.
+        model: Id of the exported network and the name of its file, such as
+            ``1f3a5c7e/model.onnx``.
         model_latency_ms: Median of its file's runs in the same session.
         networks: The hand-made ones, the fastest first.
     """
@@ -85,8 +87,9 @@ def measure_references(
 ) -> References:
     """Measure hand-made networks and an exported file in one session, interleaved.
 
-    The networks have the run's resolution, classes and input channels, and random weights, which
-    do not change how long they take. What was measured for the same file before is kept.
+    The networks have the run's resolution, classes and input channels, the file's format and
+    precision, and random weights, which do not change how long they take. What was measured for
+    the same file before is kept, and so is what was trained for as many images.
 
     Args:
         directory: Of the run.
@@ -95,28 +98,33 @@ def measure_references(
     """
     run = load_run(directory)
     known = read_references(directory)
-    if known is not None and known.model == card.id:
+    if known is not None and known.model == _name(card):
         return known
     experiment = experiment_of(run)
     device = load_device(experiment.device.name)
     networks = _networks(run)
-    writer = plugins.load("hwnas.graphs", card.format, what="model format")
+    variant = Variant(card.format, card.precision, card.runtime)
     with tempfile.TemporaryDirectory() as folder:
         paths = [card.file]
         for number, layers in enumerate(networks.values()):
             paths.append(Path(folder) / f"reference{number}.{card.format}")
             weights = random_weights(layers, np.random.default_rng(number))
-            paths[-1].write_bytes(writer.lower(layers, weights))
+            paths[-1].write_bytes(variant.lower(layers, weights))
         measured = profiling.measure_models(
-            device, paths, runtime=experiment.device.runtime, threads=experiment.device.threads,
-            table=run_table(run), on_progress=on_progress,
+            device, paths, runtime=card.runtime, threads=card.threads,
+            table=table_beside(run, card.runtime, card.precision), on_progress=on_progress,
         )  # fmt: skip
-    results = [
-        ReferenceResult(label, _costs(layers, device) | {"latency_ms": one.median_ms})
-        for (label, layers), one in zip(networks.items(), measured[1:], strict=True)
-    ]
+    trained = {network.label: network for network in (known.networks if known else ())}
+    results = []
+    for (label, layers), one in zip(networks.items(), measured[1:], strict=True):
+        values = _costs(layers, device, card.precision) | {"latency_ms": one.median_ms}
+        before = trained.get(label)
+        if before is not None and before.images_seen == card.images_seen:
+            results.append(replace(before, values=values))
+        else:
+            results.append(ReferenceResult(label, values))
     results.sort(key=lambda result: result.values["latency_ms"])
-    return _write(run, References(card.id, measured[0].median_ms, tuple(results)))
+    return _write(run, References(_name(card), measured[0].median_ms, tuple(results)))
 
 
 def train_references(
@@ -168,17 +176,18 @@ def _networks(run: Run) -> dict[str, tuple[LayerSpec, ...]]:
     return reference_set(stem.resolution, classifier.out_channels, stem.in_channels)
 
 
-def _costs(layers: Sequence[LayerSpec], device: Device) -> dict[str, float]:
+def _name(card: ModelCard) -> str:
+    return f"{card.id}/{card.file.name}"
+
+
+def _costs(layers: Sequence[LayerSpec], device: Device, precision: str) -> dict[str, float]:
     catalog = LayerCatalog(layers)
     indices = np.array([[catalog.index(layer) for layer in layers]])
-    return {
-        objective.name: float(
-            population_cost(objective.name, layer_costs(objective.name, catalog, device), indices)[
-                0
-            ]
-        )
-        for objective in OBJECTIVES
-    }
+    found = {}
+    for objective in OBJECTIVES:
+        values = layer_costs(objective.name, catalog, device, precision=precision)
+        found[objective.name] = float(population_cost(objective.name, values, indices)[0])
+    return found
 
 
 def _write(run: Run, references: References) -> References:

@@ -20,11 +20,14 @@ from hwnas.progress import Progress, silent
 from hwnas.protocols import Estimator, SearchSpace
 from hwnas.search import feasibility, loop
 from hwnas.search.run import FrontMember, Run, RunConfig
+from hwnas.spaces.precision_choice import PrecisionSpace
+from hwnas.spaces.precision_choice import base_space as base_space
+from hwnas.units import PRECISIONS
 from hwnas.workflows.experiment import Experiment, anchored, parse_experiment
-from hwnas.workflows.setting import Setting, prepare, table_for
+from hwnas.workflows.setting import Setting, prepare, tables_for
 
-TABLE = "latency_table.json"
-"""The run's own copy of the latency table: a table that grows later changes no run."""
+TABLES = "latency_tables"
+"""Folder of the run's own copies of latency tables: a table that grows later changes no run."""
 
 ACCURACY = "accuracy"
 
@@ -40,6 +43,7 @@ def costs(
     *,
     table: LatencyTable | None = None,
     device: Device | str | None = None,
+    precision: str = "fp32",
 ) -> dict[str, FloatArray]:
     """Everything that is known of architectures without training or measuring them.
 
@@ -48,6 +52,7 @@ def costs(
         genes: Shape (architectures, genes), or one row.
         table: Adds ``latency_ms``, predicted for the table's device.
         device: Adds ``energy_mj``, a model with the coefficients of this device's file.
+        precision: Of weights and activations; not used where the space has a gene for it.
 
     Returns:
         By objective name, arrays of shape (architectures,): ``macs``, ``params``,
@@ -55,13 +60,17 @@ def costs(
         the arguments add.
 
     Raises:
-        InputError: Genes are not integers within the space's cardinalities.
+        InputError: Genes are not integers within the space's cardinalities; a precision is
+            unknown, or not the table's.
         SpaceMismatchError: The table lacks layers of the space.
     """
     genes = _checked(space, np.atleast_2d(genes))
     device = load_device(device) if isinstance(device, str) else device
+    if isinstance(space, PrecisionSpace):
+        return _costs_by_gene(space, genes, table, device)
+    _check_precision(table, precision)
     names = [o.name for o in OBJECTIVES if o.name != ENERGY.name or device is not None]
-    values = {name: layer_costs(name, space.catalog, device) for name in names}
+    values = {name: layer_costs(name, space.catalog, device, precision=precision) for name in names}
     offsets = dict.fromkeys(names, 0.0)
     if table is not None:
         values["latency_ms"] = table.layer_ms(space.catalog, space_name=space.name)
@@ -88,6 +97,31 @@ def _checked(space: SearchSpace, genes: IntArray) -> IntArray:
             "than space.cardinalities[i]."
         )
     return genes
+
+
+def _costs_by_gene(
+    space: PrecisionSpace, genes: IntArray, table: LatencyTable | None, device: Device | None
+) -> dict[str, FloatArray]:
+    """Costs of each architecture at the precision of its gene."""
+    indices, base_genes = space.split(genes)
+    result: dict[str, FloatArray] = {}
+    for index in np.unique(indices) if len(indices) else (0,):
+        rows = indices == index
+        precision = space.precisions[index]
+        found = costs(space.base, base_genes[rows], table=table, device=device, precision=precision)
+        for name, values in found.items():
+            result.setdefault(name, np.empty(len(genes)))[rows] = values
+    return result
+
+
+def _check_precision(table: LatencyTable | None, precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise UnknownNameError("precision", precision, PRECISIONS)
+    if table is not None and table.precision != precision:
+        raise InputError(
+            f"The latency table of {table.device} was measured at {table.precision}, and costs at "
+            f"{precision} were asked for: give a table of that precision."
+        )
 
 
 def search(experiment: Experiment, directory: str | Path, *, on_progress: Progress = silent) -> Run:
@@ -117,9 +151,9 @@ def search(experiment: Experiment, directory: str | Path, *, on_progress: Progre
         )
     experiment = anchored(experiment)
     setting = prepare(experiment)
-    config, table = _plan(experiment, setting)
-    if table is not None:
-        files.write_bytes(directory / TABLE, table.read_bytes())
+    config, tables = _plan(experiment, setting)
+    for precision, path in tables.items():
+        files.write_bytes(_own_table(directory, precision), path.read_bytes())
     return _carry_through(Run.create(directory, config), experiment, setting, on_progress)
 
 
@@ -160,10 +194,25 @@ def experiment_of(run: Run) -> Experiment:
     return parse_experiment(run.config.experiment, source=str(run.directory / "config.json"))
 
 
-def run_table(run: Run) -> BoundLatencyTable | None:
-    """The latency table that a run predicts with; None when it needs none."""
-    path = run.directory / TABLE
-    return LatencyTable.read(path).bind(run.space) if path.is_file() else None
+def run_tables(run: Run) -> dict[str, BoundLatencyTable]:
+    """The latency tables that a run predicts with, by precision; empty when it needs none.
+
+    They are bound to the run's base space, whose genes are without the precision gene.
+    """
+    space = base_space(run.space)
+    paths = {p: _own_table(run.directory, p) for p in experiment_of(run).device.precisions}
+    return {p: LatencyTable.read(path).bind(space) for p, path in paths.items() if path.is_file()}
+
+
+def member_precision(run: Run, member: FrontMember) -> str:
+    """The precision of one of a run's networks: its gene's, else the run's only one."""
+    if isinstance(run.space, PrecisionSpace):
+        return run.space.precisions[member.row[0]]
+    return experiment_of(run).device.precisions[0]
+
+
+def _own_table(directory: Path, precision: str) -> Path:
+    return directory / TABLES / f"{precision}.json"
 
 
 def asked_quantities(experiment: Experiment) -> tuple[str, ...]:
@@ -187,13 +236,21 @@ def asked_quantities(experiment: Experiment) -> tuple[str, ...]:
 def _carry_through(
     run: Run, experiment: Experiment, setting: Setting, on_progress: Progress
 ) -> Run:
-    context = EstimatorContext(run.space, setting.device, run_table(run))
+    context = _context(experiment, setting, run_tables(run))
     if any(quantity.name == ACCURACY for quantity in run.config.quantities):
         context = replace(
             context, resources={"supernet": _supernet(run, experiment, setting, on_progress)}
         )
     made = [estimators.create(quantity.name, context) for quantity in run.config.quantities]
     return loop.search(run, made, on_progress=on_progress)
+
+
+def _context(
+    experiment: Experiment, setting: Setting, tables: Mapping[str, LatencyTable]
+) -> EstimatorContext:
+    # with a precision gene, estimators get each row's precision from the gene
+    precision = experiment.device.precisions[0]
+    return EstimatorContext(setting.space, setting.device, tables, precision)
 
 
 def _supernet(
@@ -208,8 +265,8 @@ def _supernet(
     return SupernetSource(folder, setting.data, experiment.supernet.recipe.threads)
 
 
-def _plan(experiment: Experiment, setting: Setting) -> tuple[RunConfig, Path | None]:
-    """What the run will record, and the latency table's file if latency is part of it."""
+def _plan(experiment: Experiment, setting: Setting) -> tuple[RunConfig, dict[str, Path]]:
+    """What the run will record, and each precision's table if latency is part of it."""
     section = experiment.search
     if section.strategy not in strategies.names():
         raise UnknownNameError("strategy", section.strategy, strategies.names())
@@ -219,12 +276,10 @@ def _plan(experiment: Experiment, setting: Setting) -> tuple[RunConfig, Path | N
             "accuracy needs images: name them with --data or, in the experiment's file, "
             "data.source."
         )
-    table, bound = None, None
-    if LATENCY.name in asked:
-        table, bound = table_for(experiment, setting)
-    context = EstimatorContext(setting.space, setting.device, bound)
+    found = tables_for(experiment, setting) if LATENCY.name in asked else {}
+    context = _context(experiment, setting, {p: table for p, (_, table) in found.items()})
     # what costs nothing to know is recorded, and drawn, whether it is asked for or not
-    known = [o.name for o in OBJECTIVES] + ([LATENCY.name] if bound is not None else [])
+    known = [o.name for o in OBJECTIVES] + ([LATENCY.name] if found else [])
     cheap = {name: estimators.create(name, context) for name in known}
     budgets = [_budget(text, setting.space, cheap) for text in section.budgets]
     feasibility.check_budgets(setting.space, list(cheap.values()), budgets, seed=experiment.seed)
@@ -240,7 +295,7 @@ def _plan(experiment: Experiment, setting: Setting) -> tuple[RunConfig, Path | N
         seed=experiment.seed,
         experiment=files.to_plain(experiment),
     )
-    return config, table
+    return config, {precision: path for precision, (path, _) in found.items()}
 
 
 def _budget(text: str, space: SearchSpace, cheap: Mapping[str, Estimator]) -> Budget:

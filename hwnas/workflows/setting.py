@@ -9,8 +9,10 @@ from hwnas.devices import Device, load_device
 from hwnas.devices.agent import conditions
 from hwnas.errors import HwnasWarning, InputError, SpaceMismatchError
 from hwnas.latency_table import BoundLatencyTable, LatencyTable, find_table
+from hwnas.profiling.session import Target
 from hwnas.protocols import SearchSpace
 from hwnas.spaces import load_space
+from hwnas.spaces.precision_choice import PrecisionSpace, base_space
 from hwnas.training.data import DataSet, load_data
 from hwnas.workflows.experiment import DataSection, DeviceSection, Experiment, SpaceSection
 
@@ -20,7 +22,8 @@ class Setting:
     """The parts of an experiment, loaded.
 
     Attributes:
-        space: With the classes and input channels of the data, when there is data.
+        space: With the classes and input channels of the data, when there is data; with a
+            precision gene when the experiment has several precisions.
         data: Images at the space's largest resolution; None when the experiment has none.
         device: The target.
     """
@@ -39,11 +42,18 @@ def prepare(experiment: Experiment, space: SearchSpace | None = None) -> Setting
 
     Raises:
         InputError: A name is unknown, a file is wrong, or the images cannot be used.
+        RuntimeMissingError: The device or the runtime lacks a precision.
     """
-    device = load_device(experiment.device.name)
+    device, section = load_device(experiment.device.name), experiment.device
+    for precision in section.precisions:
+        Target(device, section.runtime, precision, section.threads).check()
     named = space or space_for(experiment.space)
     data = _load_data(named, experiment.data, experiment.seed)
-    return Setting(space or space_for(experiment.space, data), data, device)
+    if space is None:
+        space = space_for(experiment.space, data)
+        if len(section.precisions) > 1:
+            space = PrecisionSpace(space, section.precisions)
+    return Setting(space, data, device)
 
 
 def space_for(section: SpaceSection, data: DataSet | None = None, **changes: Any) -> SearchSpace:
@@ -55,10 +65,16 @@ def space_for(section: SpaceSection, data: DataSet | None = None, **changes: Any
         changes: Further top-level keys of the space to replace; None values are left out.
     """
     changes = {key: value for key, value in changes.items() if value is not None}
+    named = load_space(section.source)
+    if isinstance(named, PrecisionSpace):
+        raise InputError(
+            f"{section.source} chooses precisions itself; name the space that is its base, and the "
+            "precisions with --precision or, in an experiment's file, device.precisions."
+        )
     if data is not None:
         changes = {"classes": len(data.classes), "in_channels": data.in_channels} | changes
     if section.resolutions:
-        offered = load_space(section.source).definition()["resolutions"]
+        offered = named.definition()["resolutions"]
         unknown = [r for r in section.resolutions if r not in offered]
         if unknown:
             raise InputError(
@@ -74,33 +90,54 @@ def data_of(source: str, space: SearchSpace) -> DataSet | None:
     return _load_data(space, DataSection(source), 0)
 
 
-def table_for(experiment: Experiment, setting: Setting) -> tuple[Path, BoundLatencyTable]:
-    """The latency table that an experiment needs: its file, and the table bound to the space.
+def tables_for(
+    experiment: Experiment, setting: Setting
+) -> dict[str, tuple[Path, BoundLatencyTable]]:
+    """The latency tables that an experiment needs, by precision.
+
+    Returns:
+        Each table's file, and the table bound to the space without its precision gene.
 
     Raises:
-        InputError: There is none; says how to measure it.
-        SpaceMismatchError: It lacks layers of the space; says how to add them.
-        FileFormatError: The file is damaged.
+        InputError: One is missing; says how to measure all that are.
+        SpaceMismatchError: One lacks layers of the space; says how to add them.
+        FileFormatError: A file is damaged.
     """
-    device, space = experiment.device, setting.space
-    path = find_table(
-        setting.device.name, space=space.name, runtime=device.runtime, precision=device.precision,
-        threads=device.threads,
-    )  # fmt: skip
-    if path is None:
-        raise InputError(
-            f"There is no latency table of {device.name} for space {space.name}; measure it with: "
-            f"{_profile_command(experiment)}."
+    device, space = experiment.device, base_space(setting.space)
+    found = {
+        precision: find_table(
+            setting.device.name, space=space.name, runtime=device.runtime, precision=precision,
+            threads=device.threads,
         )
-    table = LatencyTable.read(path)
+        for precision in device.precisions
+    }  # fmt: skip
+    missing = [precision for precision, path in found.items() if path is None]
+    if missing:
+        commands = "; ".join(_profile_command(experiment, precision) for precision in missing)
+        kind = "" if missing == ["fp32"] else f" at {' and '.join(missing)}"
+        raise InputError(
+            f"There is no latency table of {device.name} for space {space.name}{kind}; measure it "
+            f"with: {commands}."
+        )
+    return {
+        precision: (path, _fitting_table(experiment, setting, path))
+        for precision, path in found.items()
+        if path is not None
+    }
+
+
+def _fitting_table(experiment: Experiment, setting: Setting, path: Path) -> BoundLatencyTable:
+    """A table that holds all layers of the space, bound to it."""
+    space, table = base_space(setting.space), LatencyTable.read(path)
     lacking = table.lacking(space.catalog)
     if lacking:
         raise SpaceMismatchError(
             f"{path} lacks {len(lacking)} of the {len(space.catalog) - 1} layers of space "
-            f"{space.name} with these images; add them with: {_profile_command(experiment)}."
+            f"{space.name} with these images; add them with: "
+            f"{_profile_command(experiment, table.precision)}."
         )
     _warn_of_another_processor(setting.device, table, path)
-    return path, table.bind(space)
+    return table.bind(space)
 
 
 def _warn_of_another_processor(device: Device, table: LatencyTable, path: Path) -> None:
@@ -115,15 +152,15 @@ def _warn_of_another_processor(device: Device, table: LatencyTable, path: Path) 
         )
 
 
-def _profile_command(experiment: Experiment) -> str:
+def _profile_command(experiment: Experiment, precision: str) -> str:
     device, space = experiment.device, experiment.space
     words = ["hwnas profile", device.name, "--space", space.source]
     words += [word for r in space.resolutions for word in ("--resolution", str(r))]
     words += ["--data", experiment.data.source] if experiment.data.source else []
     usual = DeviceSection()
-    for option in ("runtime", "precision", "threads"):
-        if getattr(device, option) != getattr(usual, option):
-            words += [f"--{option}", str(getattr(device, option))]
+    words += ["--runtime", device.runtime] if device.runtime != usual.runtime else []
+    words += ["--precision", precision] if (precision,) != usual.precisions else []
+    words += ["--threads", str(device.threads)] if device.threads != usual.threads else []
     return " ".join(words)
 
 

@@ -1,134 +1,276 @@
-"""Shipping: a picked network becomes a file, and the file is checked, judged and timed."""
+"""Shipping: a picked network becomes files, and each file is checked, judged and timed."""
 
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwnas import files, plugins
-from hwnas.errors import HwnasError, InputError
+from hwnas.catalog import IntArray
+from hwnas.errors import HwnasError, HwnasWarning, InputError
+from hwnas.latency_table import LatencyTable
+from hwnas.layers import LayerSpec
 from hwnas.progress import Progress, silent
+from hwnas.protocols import architecture_layers
 from hwnas.search import pick as pick_member
 from hwnas.search.run import FrontMember, Run, versions
 from hwnas.training.data import DataSet
+from hwnas.training.evaluation import recalibration_part
 from hwnas.workflows.experiment import Experiment
 from hwnas.workflows.model_card import EXPORT, ModelCard, write_card
 from hwnas.workflows.profiling import measure
-from hwnas.workflows.searching import costs, experiment_of, load_run, run_table
+from hwnas.workflows.searching import (
+    ACCURACY,
+    base_space,
+    costs,
+    experiment_of,
+    load_run,
+    member_precision,
+)
 from hwnas.workflows.setting import prepare
 from hwnas.workflows.trained import TrainedNetwork, trained_network
+from hwnas.workflows.variants import Variant, rehearse, table_beside, variants
 
-PARITY_TOLERANCE = 1e-4
+PARITY_TOLERANCE = {"fp32": 1e-4, "fp16": 1e-2}
+"""Largest difference from torch, relative to the largest output. What int8 loses is not an error:
+its accuracy is counted instead."""
+
 NORMALISATION = "pixels of 0 to 255 become (pixel - 127.5) / 127.5"
+
 _PARITY_IMAGES = 64
+_NOTABLE_LOSS = 2.0  # points of accuracy
 
 
 def export(
     directory: str | Path,
     pick: str = "",
     *,
-    format: str = "",  # noqa: A002
+    formats: Sequence[str] = (),
+    precisions: Sequence[str] = (),
     images: int | None = None,
+    calibration_images: int | None = None,
     on_progress: Progress = silent,
-) -> ModelCard:
-    """Fine-tune a network of a run and write it as a model file with its card.
+) -> tuple[ModelCard, ...]:
+    """Fine-tune a network of a run once, and write it as model files, each with its card.
 
-    The file goes to ``RUN/export/ID``. It is checked by its format's own checker and against
-    torch, its accuracy is counted on the test part, and its latency is measured on the device.
-    Trained weights that lie there from an earlier call with the same settings are used again.
+    The files go to ``RUN/export/ID``: one for each format at each precision. Before anything is
+    trained, each is made and run with random weights. Each is checked by its format's own checker
+    and against torch, its accuracy is counted on the test part by its runtime, and its latency is
+    measured on the device. Trained weights that lie there from an earlier call with the same
+    settings are used again.
 
     Args:
         directory: Of the run.
         pick: ``knee``, ``accuracy``, an id, or budgets; empty for what the experiment says.
-        format: A file name in ``hwnas/graphs``; empty for what the experiment says.
+        formats: File names in ``hwnas/graphs``; empty for what the experiment says.
+        precisions: Of weights and activations; empty for what the experiment says, which is the
+            one that the network was searched at when it says nothing.
         images: Of fine-tuning, repetitions counted; 0 for none, None for what the experiment
             says.
+        calibration_images: Of the training part, that show an int8 file its ranges; None for what
+            the experiment says.
         on_progress: Told how far it is.
 
+    Returns:
+        A card for each file; first, where it is among them, the one in the format and precision
+        that the network was searched for.
+
     Raises:
-        InputError: The pick means no network, or the run has no images to train on.
-        HwnasError: The file's outputs are not those of the network.
+        InputError: The pick means no network, the run has no images to train on, or a runtime
+            cannot run the network.
+        ExtraMissingError: A package that writes a format is not installed.
+        RuntimeMissingError: The device or a runtime lacks a precision.
+        HwnasError: A file's outputs are not those of the network.
     """
     run = load_run(directory)
     experiment = experiment_of(run)
-    member = pick_member(run, pick or experiment.export.pick)
-    format = format or experiment.export.format  # noqa: A001
-    writer = plugins.load("hwnas.graphs", format, what="model format")
-    setting = prepare(experiment, run.space)
-    if setting.data is None:
+    asked = experiment.export
+    member = pick_member(run, pick or asked.pick)
+    if not experiment.data.source:
         raise InputError(
             f"{run.directory} was searched without images, so its networks have no weights; "
             "search with --data to export one."
         )
-    folder = run.directory / EXPORT / member.id
-    network = trained_network(
-        run, member, experiment, setting.data, folder=folder, on_progress=on_progress,
-        images=experiment.fine_tune.images if images is None else images,
+    wanted = variants(
+        experiment.device, formats=formats or asked.formats,
+        precisions=precisions or asked.precisions, own=member_precision(run, member),
     )  # fmt: skip
-    content = writer.lower(network.layers, network.folded_weights())
-    writer.check(content)
-    file = folder / f"model.{format}"
-    files.write_bytes(file, content)
-    card = _judge(run, experiment, member, network, setting.data, file, on_progress=on_progress)
-    write_card(card)
-    return card
+    rehearse(wanted, architecture_layers(run.space, np.array(member.row)))
+    tables = [table_beside(run, variant.runtime, variant.precision) for variant in wanted]
+    shipment = _shipment(
+        run, experiment, member, on_progress=on_progress,
+        images=experiment.fine_tune.images if images is None else images,
+        calibration_images=calibration_images or asked.calibration_images,
+    )  # fmt: skip
+    cards = []
+    for variant, table in zip(wanted, tables, strict=True):
+        file = shipment.write(variant)
+        card = shipment.judge(variant, file, table, on_progress=on_progress)
+        write_card(card)
+        _warn_of_loss(card)
+        cards.append(card)
+    return tuple(cards)
 
 
-def _judge(
+def _shipment(
     run: Run,
     experiment: Experiment,
     member: FrontMember,
-    network: TrainedNetwork,
-    data: DataSet,
-    file: Path,
     *,
+    images: int,
+    calibration_images: int,
     on_progress: Progress,
-) -> ModelCard:
-    """What the file itself does: parity with torch, accuracy on test images, latency."""
-    target = experiment.device
-    runtime = plugins.load("hwnas.runtimes", target.runtime, what="runtime")
+) -> "_Shipment":
+    """The network trained, and what its files are made from and judged by."""
+    data = prepare(experiment, run.space).data
+    assert data is not None  # the experiment names some
+    network = trained_network(
+        run, member, experiment, data, folder=run.directory / EXPORT / member.id, images=images,
+        on_progress=on_progress,
+    )  # fmt: skip
     inputs = network.inputs(data.test)
-    outputs = runtime.outputs(str(file), inputs)
-    parity = _relative_difference(outputs[:_PARITY_IMAGES], network.logits(inputs[:_PARITY_IMAGES]))
-    if parity > PARITY_TOLERANCE:
+    return _Shipment(
+        run=run,
+        experiment=experiment,
+        member=member,
+        data=data,
+        network=network,
+        calibration=network.inputs(recalibration_part(data.train, calibration_images)),
+        inputs=inputs,
+        logits=network.logits(inputs[:_PARITY_IMAGES]),
+        accuracy=network.accuracy(data.test),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shipment:
+    """What all files of one network are made from and judged by.
+
+    Attributes:
+        run: It comes from.
+        experiment: Of the run.
+        member: Which network.
+        data: Whose test part is looked at now.
+        network: Trained.
+        calibration: Images of the training part as the network takes them.
+        inputs: Those of the test part, all of them.
+        logits: Of the torch module for the first of them.
+        accuracy: Of the torch module on the test part.
+    """
+
+    run: Run
+    experiment: Experiment
+    member: FrontMember
+    data: DataSet
+    network: TrainedNetwork
+    calibration: NDArray[np.float32]
+    inputs: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    accuracy: float
+
+    def write(self, variant: Variant) -> Path:
+        """Write a file; returns where."""
+        weights = self.network.folded_weights()
+        content = variant.lower(self.network.layers, weights, self.calibration)
+        file = self.run.directory / EXPORT / self.member.id / variant.file_name
+        files.write_bytes(file, content)
+        return file
+
+    def judge(
+        self, variant: Variant, file: Path, table: LatencyTable | None, *, on_progress: Progress
+    ) -> ModelCard:
+        """What a file itself does: parity with torch, accuracy on test images, latency."""
+        outputs = variant.outputs(file, self.inputs)
+        parity = _relative_difference(outputs[: len(self.logits)], self.logits)
+        _check_parity(file, variant.precision, parity)
+        target, member = self.experiment.device, self.member
+
+        def progress(task: str, done: float, total: float, note: str = "") -> None:
+            on_progress(f"{task} {file.name}", done, total, note)
+
+        latency = measure(
+            file, device=target.name, runtime=variant.runtime, threads=target.threads,
+            table=table, on_progress=progress,
+        )  # fmt: skip
+        runtime = plugins.load("hwnas.runtimes", variant.runtime, what="runtime")
+        searched = variant.precision == member_precision(self.run, member)
+        _, channels, *size = self.inputs.shape
+        one = (1, channels, *size) if variant.layout == "NCHW" else (1, *size, channels)
+        return ModelCard(
+            id=member.id,
+            file=file,
+            format=variant.format,
+            precision=variant.precision,
+            space=self.run.space.name,
+            architecture=base_space(self.run.space).describe(self._genes),
+            input_shape=one,
+            layout=variant.layout,
+            normalisation=NORMALISATION,
+            classes=self.data.classes,
+            data=self.data.source,
+            images_seen=self.network.images_seen,
+            calibration_images=len(self.calibration) if variant.precision == "int8" else 0,
+            accuracy_predicted=member.values.get(ACCURACY) if searched else None,
+            accuracy_fine_tuned=self.accuracy,
+            accuracy_file=100.0 * float((outputs.argmax(axis=1) == self.data.test.labels).mean()),
+            parity=parity,
+            device=target.name,
+            runtime=variant.runtime,
+            runtime_version=runtime.version(),
+            threads=target.threads,
+            latency_predicted_ms=_predicted_ms(table, self.network.layers),
+            latency_measured_ms=latency.median_ms,
+            latency_drift=latency.drift if table else None,
+            latency_repeatability=latency.repeatability,
+            file_bytes=file.stat().st_size,
+            costs=self._costs(variant.precision),
+            versions=versions(),
+        )
+
+    @property
+    def _genes(self) -> IntArray:
+        """Without the precision's: a file has a precision of its own."""
+        return np.array(self.member.row)[-len(base_space(self.run.space).cardinalities) :]
+
+    def _costs(self, precision: str) -> dict[str, float]:
+        """What follows from the layers at a file's precision."""
+        device = self.experiment.device.name
+        computed = costs(
+            base_space(self.run.space), self._genes, device=device, precision=precision
+        )
+        return {name: float(values[0]) for name, values in computed.items()}
+
+
+def _check_parity(file: Path, precision: str, parity: float) -> None:
+    tolerance = PARITY_TOLERANCE.get(precision, np.inf)
+    if not parity <= tolerance:  # which NaN is not either
         raise HwnasError(
             f"{file} gives outputs that differ by {parity:.1e} of the largest from the network it "
-            f"was made from; expected at most {PARITY_TOLERANCE:.0e}. Do not ship it; please "
-            "report this."
+            f"was made from; expected at most {tolerance:.0e}. Do not ship it; please report this."
         )
-    latency = measure(
-        file, device=target.name, runtime=target.runtime, threads=target.threads,
-        table=run_table(run), on_progress=on_progress,
-    )  # fmt: skip
-    computed = costs(run.space, np.array(member.row), device=target.name)
-    return ModelCard(
-        id=member.id,
-        file=file,
-        format=file.suffix[1:],
-        precision=target.precision,
-        space=run.space.name,
-        architecture=member.architecture,
-        input_shape=(1, *inputs.shape[1:]),
-        normalisation=NORMALISATION,
-        classes=data.classes,
-        data=data.source,
-        images_seen=network.images_seen,
-        accuracy_predicted=member.values["accuracy"],
-        accuracy_fine_tuned=network.accuracy(data.test),
-        accuracy_file=100.0 * float((outputs.argmax(axis=1) == data.test.labels).mean()),
-        parity=parity,
-        device=target.name,
-        runtime=f"{target.runtime} {runtime.version()}",
-        threads=target.threads,
-        latency_predicted_ms=member.values.get("latency_ms"),
-        latency_measured_ms=latency.median_ms,
-        latency_drift=latency.drift,
-        latency_repeatability=latency.repeatability,
-        file_bytes=file.stat().st_size,
-        costs={name: float(values[0]) for name, values in computed.items()},
-        versions=versions(),
-    )
 
 
 def _relative_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def _predicted_ms(table: LatencyTable | None, layers: Sequence[LayerSpec]) -> float | None:
+    """None also when the table lacks a layer: it may have been measured for fewer."""
+    if table is None or not {*layers} <= {*table.cost_ms}:
+        return None
+    return table.network_ms(layers)
+
+
+def _warn_of_loss(card: ModelCard) -> None:
+    if card.precision != "fp32" and card.points_lost > _NOTABLE_LOSS:
+        warnings.warn(
+            f"{card.file.name} loses {card.points_lost:.1f} points of accuracy to "
+            f"{card.precision} ({card.accuracy_file:.2f} % after {card.accuracy_fine_tuned:.2f} "
+            "%); try more calibration images, a space with relu in place of hard_swish, or a "
+            f"search with --precision {card.precision}, which judges each network at it.",
+            HwnasWarning,
+            stacklevel=3,
+        )

@@ -19,6 +19,7 @@ from hwnas.progress import Progress, silent
 from hwnas.protocols import architecture_layers
 from hwnas.search import locked
 from hwnas.search.run import FrontMember, Run
+from hwnas.spaces.precision_choice import base_space
 from hwnas.training.config import NetworkConfig
 from hwnas.training.data import DataSet
 from hwnas.training.evaluation import accuracy, batches_at, recalibrate
@@ -80,7 +81,7 @@ def trained_supernet(
     folder = run.directory / SUPERNET
     folder.mkdir(exist_ok=True)
     with locked(folder):
-        train_supernet(run.space, data, experiment.supernet, folder, on_progress)
+        train_supernet(base_space(run.space), data, experiment.supernet, folder, on_progress)
     return folder
 
 
@@ -120,7 +121,7 @@ def trained_network(
     kept = _kept(folder, settings, layers)
     if kept is not None:
         return TrainedNetwork(layers, kept, seen)
-    supernet = load_supernet(run.space, weights)
+    supernet = load_supernet(base_space(run.space), weights)
     genes = np.array([member.row])
     module = supernet.extract(slot_layers_of(run.space, genes)[0])
     if images:

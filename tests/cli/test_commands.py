@@ -48,12 +48,15 @@ def test_a_run_leaves_everything_that_it_promises(workplace):
     for name in ("front_latency_ms", "front_params", "progress", "prediction", "training"):
         assert (run / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (run / "plots" / f"{name}.svg").read_text()
-    (card_path,) = run.glob("export/*/model_card.json")
-    card = json.loads(card_path.read_text())
-    assert card["parity"] < 1e-4
-    assert 0 < card["accuracy_file"] <= 100
-    assert card["latency_measured_ms"] > 0
-    onnx.checker.check_model(str(card_path.parent / card["file"]), full_check=True)
+    cards = [json.loads(path.read_text()) for path in run.glob("export/*/model*.*.json")]
+    names = ("model.onnx", "model-int8.onnx", "model.tflite", "model-int8.tflite")
+    assert {card["file"] for card in cards} == {*names}
+    for card in cards:
+        assert card["precision"] == "int8" or card["parity"] < 1e-4
+        assert 0 < card["accuracy_file"] <= 100
+        assert card["latency_measured_ms"] > 0
+    for path in run.glob("export/*/*.onnx"):
+        onnx.checker.check_model(str(path), full_check=True)
 
 
 def test_the_chosen_network_meets_the_budget(workplace):
@@ -70,7 +73,8 @@ def test_a_finished_run_is_run_again_without_doing_anything_twice(workplace, inv
     made = weights.stat().st_mtime_ns
     result = invoke("run", "tiny.toml")
     assert result.status == 0
-    assert "accuracy of the onnx file (test)" in result.out
+    assert "accuracy of model.onnx (test)" in result.out
+    assert "model-int8.tflite" in result.out
     assert {name: (run / name).read_bytes() for name in before} == before
     assert weights.stat().st_mtime_ns == made
 
@@ -86,18 +90,46 @@ def test_a_directory_with_another_experiment_is_refused(workplace, invoke):
 def test_front_shows_ids_that_export_takes(workplace, invoke):
     member = hwnas.load_run("runs/tiny").front[-1]
     assert member.id in invoke("front", "runs/tiny").out
-    result = invoke("export", "runs/tiny", "--pick", member.id, "--images", 0)
+    result = invoke(
+        "export", "runs/tiny", "--pick", member.id, "--images", 0, "--format", "onnx",
+        "--precision", "fp32",
+    )  # fmt: skip
     assert result.status == 0
     model = Path("runs/tiny/export") / member.id / "model.onnx"
     assert model.is_file()
-    assert member.id in (model.parent / "model_card.md").read_text()
+    assert member.id in Path(f"{model}.md").read_text()
 
 
-def test_measure_times_a_model_file(workplace, invoke):
-    model = next(Path("runs/tiny/export").glob("*/model.onnx"))
+def test_export_shows_each_file_in_each_format_at_each_precision(workplace, invoke):
+    result = invoke(
+        "export", "runs/tiny", "--images", 0, "--format", "tflite", "--format", "onnx",
+        "--precision", "int8", "--precision", "fp16", "--calibration-images", 8,
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    for name in ("model-int8.tflite", "model-fp16.tflite", "model-int8.onnx", "model-fp16.onnx"):
+        assert name in result.out
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model-int8.onnx", "model-int8.tflite"])
+def test_measure_times_a_model_file_with_the_runtime_of_its_format(name, workplace, invoke):
+    model = next(Path("runs/tiny/export").glob(f"*/{name}"))
     result = invoke("measure", model)
     assert result.status == 0
     assert re.search(r"[\d.]+ ms \(median of \d+ samples", result.out)
+
+
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
+def test_profile_makes_a_table_for_each_runtime_and_precision(
+    runtime, tmp_path, monkeypatch, invoke
+):
+    monkeypatch.chdir(tmp_path)
+    space = Path(__file__).parents[1] / "data" / "profile_space.toml"
+    result = invoke(
+        "profile", "host", "--space", space, "--runtime", runtime, "--precision", "int8",
+        "--networks", 2,
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    assert Path(f"latency_tables/host/profile_space-{runtime}-int8-1t.json").is_file()
 
 
 def test_devices_lists_the_host_and_its_tables(workplace, invoke):
@@ -140,6 +172,20 @@ def test_a_search_without_images_needs_no_training(workplace, invoke):
     exported = invoke("export", "runs/cheap", "--pick", "knee")
     assert exported.status == 1
     assert "without images" in exported.err
+
+
+def test_a_search_may_choose_a_precision_for_each_network(workplace, invoke):
+    result = invoke(
+        "search", "--space", _space_of(workplace), "--objective", "macs", "--objective",
+        "model_size", "--precision", "fp32", "--precision", "int8", "--evaluations", 8,
+        "--population", 4, "--out", "runs/mixed",
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    run = hwnas.load_run("runs/mixed")
+    every = [run.space.describe(row)["precision"] for row in run.evaluations.genes]
+    assert set(every) == {"fp32", "int8"}
+    smallest = min(run.front, key=lambda member: member.values["model_size_bytes"])
+    assert smallest.architecture["precision"] == "int8"
 
 
 def test_the_python_face_predicts_what_the_run_recorded(workplace):

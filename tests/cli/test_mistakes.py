@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,8 @@ def sentence(result):
         ((*COSTS, "--budget", "params=3"), "not of the form"),
         ((*COSTS, "--budget", "parms<=3"), "Did you mean 'params'?"),
         ((*COSTS, "--budget", "params<=1"), "goes from"),
+        ((*COSTS, "--precision", "int4"), "Unknown precision 'int4'. Did you mean 'int8'?"),
+        ((*COSTS, "--precision", "int8", "--precision", "int8"), "none twice"),
         ((*COSTS, "--strategy", "nsga3"), "Unknown strategy 'nsga3'"),
         ((*COSTS, "--data", "no_such_folder"), "Unknown data set 'no_such_folder'"),
         ((*SEARCH, "--objective", "latency", "--objective", "macs"), "hwnas profile host --space"),
@@ -49,6 +53,7 @@ def sentence(result):
         (("plot", "nowhere"), "holds no run"),
         (("export", "nowhere"), "holds no run"),
         (("measure", "nowhere.onnx"), "There is no model file"),
+        (("measure", "nowhere.tflite"), "There is no model file"),
         (("run", "nowhere.toml"), "cannot be read"),
     ],
 )
@@ -123,6 +128,70 @@ def test_a_table_from_another_processor_is_used_with_a_warning(empty, workplace,
 def test_a_file_that_is_no_model_cannot_be_measured(empty, invoke):
     (empty / "model.onnx").write_bytes(b"not a model")
     assert "model.onnx" in sentence(invoke("measure", "model.onnx"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\0\0\0\0TFL3" + bytes(200)])
+def test_a_tflite_file_that_is_none_cannot_be_measured(content, empty, invoke):
+    (empty / "model.tflite").write_bytes(content)
+    message = sentence(invoke("measure", "model.tflite"))
+    assert "could not load a model with litert: 0-model.tflite" in message
+
+
+def test_a_file_whose_ending_no_runtime_knows_is_refused(empty, invoke):
+    (empty / "model.pt").write_bytes(b"")
+    message = sentence(invoke("measure", "model.pt"))
+    assert "ends in .tflite (litert) or .onnx (onnxruntime)" in message
+
+
+def test_a_runtime_does_not_measure_files_of_another_format(empty, invoke):
+    (empty / "model.tflite").write_bytes(b"")
+    message = sentence(invoke("measure", "model.tflite", "--runtime", "onnxruntime"))
+    assert "model.tflite is not an existing .onnx file" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--format", "tflit"), "Unknown model format 'tflit'. Did you mean 'tflite'?"),
+        (("--precision", "int4"), "Unknown precision 'int4'. Did you mean 'int8'?"),
+    ],
+)
+def test_an_unknown_format_or_precision_of_an_export_is_named(arguments, said, workplace, invoke):
+    assert said in sentence(invoke("export", workplace / "runs/tiny", *arguments))
+
+
+def test_a_precision_that_the_device_lacks_is_not_profiled(empty, invoke):
+    (empty / "board.toml").write_text('title = "No integers"\nprecisions = ["fp32"]\n')
+    message = sentence(invoke("profile", "board.toml", "--precision", "int8"))
+    assert "Device board has no precision 'int8'; its file says it offers fp32" in message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "runs/tiny", "--format", "tflite"),
+        ("profile", "host", "--space", "mbv3_small_32", "--runtime", "litert"),
+        ("run", "tiny.toml", "--out", "runs/never"),
+    ],
+)
+@pytest.mark.parametrize("package", ["ai_edge_litert", "ai_edge_quantizer"])
+def test_a_package_that_is_not_installed_is_named_with_its_extra(arguments, package, workplace):
+    if package == "ai_edge_quantizer":
+        arguments = (*arguments, *(() if arguments[0] == "run" else ("--precision", "int8")))
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"  # as if it were not installed
+        "from hwnas.cli import main; main(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=workplace, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    message = done.stderr
+    assert message.startswith("Error: ")
+    assert "pip install 'hwnas[litert]'" in message
+    assert not (workplace / "runs/never").exists()
 
 
 def test_an_id_that_the_run_does_not_hold_is_answered_with_some_that_it_does(workplace, invoke):

@@ -8,9 +8,11 @@ from hwnas.devices import load_device
 from hwnas.errors import HwnasError
 from hwnas.estimators import EstimatorContext
 from hwnas.spaces import load_space
+from hwnas.spaces.precision_choice import PrecisionSpace
 
 NAMES = plugins.names("hwnas.estimators")
 SPACE = load_space("mbv3_small_32")
+MIXED = PrecisionSpace(SPACE, ("fp32", "fp16", "int8"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -22,18 +24,19 @@ def test_every_objective_of_an_estimator_is_well_named(name):
         assert estimators.objective(objective.name) == objective
 
 
-def made_from_a_bare_context(name):
+def made_from_a_bare_context(name, space=SPACE):
     """Estimators that need no more than a space and a device."""
-    context = EstimatorContext(SPACE, load_device("host"))
+    context = EstimatorContext(space, load_device("host"))
     for objective in plugins.load("hwnas.estimators", name, what="estimator").OBJECTIVES:
         with contextlib.suppress(HwnasError):
             yield estimators.create(objective.name, context, estimator=name)
 
 
+@pytest.mark.parametrize("space", [SPACE, MIXED], ids=["fp32", "mixed precisions"])
 @pytest.mark.parametrize("name", NAMES)
-def test_equal_questions_have_equal_finite_answers(name):
-    genes = SPACE.sample(7, np.random.default_rng(0))
-    for estimator in made_from_a_bare_context(name):
+def test_equal_questions_have_equal_finite_answers(name, space):
+    genes = space.sample(7, np.random.default_rng(0))
+    for estimator in made_from_a_bare_context(name, space):
         first, again = estimator.estimate(genes), estimator.estimate(genes)
         assert first.mean.shape == (7,)
         assert np.isfinite(first.mean).all()

@@ -1,4 +1,4 @@
-"""What every search space promises, for every preset of every family."""
+"""What every search space promises, for every preset of every family and every wrapper of one."""
 
 import json
 
@@ -9,15 +9,26 @@ from hwnas import plugins
 from hwnas.layers import EMPTY, check_chain
 from hwnas.protocols import architecture_layers
 from hwnas.spaces import from_definition, load_space, preset_names
+from hwnas.spaces.precision_choice import PrecisionSpace
 
 SIZES = (
     "resolution", "in_channels", "out_channels", "hidden_channels", "kernel_size", "se_channels",
 )  # fmt: skip
 COUNT = 200
 
+WRAPPERS = {
+    "precision_choice": {
+        "precisions": ["fp32", "int8"],
+        "base": load_space("mbv3_small_32").definition(),
+    },
+}
+"""Families that have no preset because their spaces are made around other spaces."""
 
-@pytest.fixture(scope="module", params=preset_names())
+
+@pytest.fixture(scope="module", params=[*preset_names(), *WRAPPERS])
 def space(request):
+    if request.param in WRAPPERS:
+        return from_definition({"family": request.param, **WRAPPERS[request.param]}, source="test")
     return load_space(request.param)
 
 
@@ -26,9 +37,9 @@ def genes(space):
     return space.sample(COUNT, np.random.default_rng(7))
 
 
-def test_every_family_has_a_preset():
+def test_every_family_has_a_preset_or_wraps_one():
     used = {load_space(name).definition()["family"] for name in preset_names()}
-    assert used == set(plugins.names("hwnas.spaces"))
+    assert used | set(WRAPPERS) == set(plugins.names("hwnas.spaces"))
 
 
 def test_every_gene_has_a_choice(space):
@@ -64,7 +75,10 @@ def test_making_canonical_is_idempotent_changes_no_network_and_leaves_its_input_
 
 def test_canonical_rows_and_networks_correspond_one_to_one(space):
     rows = np.unique(space.sample(3000, np.random.default_rng(5)), axis=0)
-    assert len(np.unique(space.layer_indices(rows), axis=0)) == len(rows)
+    networks = space.layer_indices(rows)
+    if isinstance(space, PrecisionSpace):  # a network is layers at a precision
+        networks = np.column_stack([space.split(rows)[0], networks])
+    assert len(np.unique(networks, axis=0)) == len(rows)
 
 
 def test_the_catalog_starts_with_the_empty_layer_and_repeats_none(space):

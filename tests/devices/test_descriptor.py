@@ -22,8 +22,21 @@ def test_the_host_is_known_and_reachable() -> None:
 def test_horowitz_figures_are_the_default_energy_model(tmp_path: Path) -> None:
     energy = load_device(written(tmp_path, 'title = "A board"')).energy
     assert energy.pj_per_fp32_mac == pytest.approx(3.7 + 0.9)
+    assert energy.pj_per_int8_mac == pytest.approx(0.2 + 0.03)
     assert energy.pj_per_byte == pytest.approx(640 / 4)
     assert "Horowitz" in energy.source
+
+
+def test_a_device_may_say_which_precisions_it_has(tmp_path: Path) -> None:
+    assert load_device("host").precisions == ()
+    path = written(tmp_path, 'title = "An accelerator"\nprecisions = ["int8"]')
+    assert load_device(path).precisions == ("int8",)
+
+
+def test_a_precision_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, 'title = "x"\nprecisions = ["in8"]')
+    with pytest.raises(UnknownNameError, match="Did you mean 'int8'"):
+        load_device(path)
 
 
 def test_every_shipped_device_file_reads() -> None:

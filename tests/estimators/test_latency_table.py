@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import hwnas
 from hwnas import estimators
 from hwnas.devices import load_device
 from hwnas.errors import InputError, SpaceMismatchError
@@ -30,7 +31,9 @@ def made_table(layers: int) -> LatencyTable:
 
 def test_latency_is_the_tables_and_cheap() -> None:
     table = made_table(len(SPACE.catalog) - 1)
-    made = estimators.create("latency_ms", estimators.EstimatorContext(SPACE, table=table))
+    made = estimators.create(
+        "latency_ms", estimators.EstimatorContext(SPACE, tables={"fp32": table})
+    )
     genes = SPACE.sample(10, np.random.default_rng(0))
     expected = [table.network_ms(architecture_layers(SPACE, row)) for row in genes]
     np.testing.assert_allclose(made.estimate(genes).mean, expected, rtol=1e-12)
@@ -40,10 +43,26 @@ def test_latency_is_the_tables_and_cheap() -> None:
 
 def test_without_a_table_the_error_names_the_command_that_measures_one() -> None:
     context = estimators.EstimatorContext(SPACE, device=load_device("host"))
-    with pytest.raises(InputError, match="hwnas profile host --space profile_space"):
+    with pytest.raises(InputError, match=r"hwnas profile host --space profile_space\.$"):
         estimators.create("latency", context)
+
+
+def test_the_table_of_another_precision_is_not_used() -> None:
+    tables = {"fp32": made_table(len(SPACE.catalog) - 1)}
+    context = estimators.EstimatorContext(SPACE, tables=tables, precision="int8")
+    with pytest.raises(InputError, match="--space profile_space --precision int8"):
+        estimators.create("latency_ms", context)
 
 
 def test_a_table_that_lacks_layers_is_refused() -> None:
     with pytest.raises(SpaceMismatchError, match="lacks 2 of the 12 layers"):
-        estimators.create("latency_ms", estimators.EstimatorContext(SPACE, table=made_table(10)))
+        estimators.create(
+            "latency_ms", estimators.EstimatorContext(SPACE, tables={"fp32": made_table(10)})
+        )
+
+
+def test_costs_at_one_precision_refuse_a_table_of_another() -> None:
+    table, genes = made_table(len(SPACE.catalog) - 1), SPACE.sample(3, np.random.default_rng(0))
+    assert (hwnas.costs(SPACE, genes, table=table)["latency_ms"] > 0).all()
+    with pytest.raises(InputError, match="measured at fp32, and costs at int8"):
+        hwnas.costs(SPACE, genes, table=table, precision="int8")

@@ -7,6 +7,7 @@ import pytest
 from hwnas import estimators
 from hwnas.errors import InputError
 from hwnas.estimators.supernet import SupernetSource
+from hwnas.spaces.precision_choice import PrecisionSpace
 from hwnas.training.evaluation import Evaluator
 from hwnas.training.recipe import torch_threads
 from hwnas.training.supernet import load_supernet, slot_layers_of, train_supernet
@@ -52,3 +53,34 @@ def test_without_a_supernet_the_estimator_says_what_is_missing():
     context = estimators.EstimatorContext(tiny.SPACE)
     with pytest.raises(InputError, match="needs a trained supernet"):
         estimators.create("accuracy", context, estimator="supernet")
+
+
+def test_accuracy_is_that_of_the_contexts_precision(source):
+    rows = tiny.SPACE.sample(2, np.random.default_rng(3))
+    evaluator = Evaluator(load_supernet(tiny.SPACE, source.directory), source.data)
+    found, expected = {}, {}
+    with torch_threads(1):
+        for precision in ("fp32", "int8"):
+            context = estimators.EstimatorContext(
+                tiny.SPACE, precision=precision, resources={"supernet": source}
+            )
+            found[precision] = estimators.create("accuracy", context).estimate(rows).mean.tolist()
+            expected[precision] = [
+                evaluator.accuracy(layers, precision) for layers in slot_layers_of(tiny.SPACE, rows)
+            ]
+    assert found == expected
+
+
+def test_an_fp32_supernet_serves_a_search_of_precisions(source):
+    mixed = PrecisionSpace(tiny.SPACE, ("fp32", "int8"))
+    rows = tiny.SPACE.sample(2, np.random.default_rng(4))
+    genes = np.concatenate([np.column_stack([[index, index], rows]) for index in (0, 1)])
+    context = estimators.EstimatorContext(mixed, resources={"supernet": source})
+    found = estimators.create("accuracy", context).estimate(genes)
+    for index, precision in enumerate(mixed.precisions):
+        own = estimators.EstimatorContext(
+            tiny.SPACE, precision=precision, resources={"supernet": source}
+        )
+        alone = estimators.create("accuracy", own).estimate(rows)
+        assert found.mean[2 * index : 2 * index + 2].tolist() == alone.mean.tolist()
+    assert found.std.shape == (4,)

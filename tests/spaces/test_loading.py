@@ -19,6 +19,8 @@ expand_ratio = [2]
 conv_width = 64
 """
 
+PAIR = ("mbv3_small_32", "mbv3_small_32_act")
+
 
 def test_the_presets_are_the_toml_files_that_ship():
     assert {"ofa_mbv3_w1.0", "ofa_mbv3_w1.2", "mbv3_small_32"} <= set(preset_names())
@@ -72,3 +74,12 @@ def test_an_unknown_family_is_answered_with_the_nearest(tmp_path):
     path.write_text('family = "mobilenet_v4"\n')
     with pytest.raises(UnknownNameError, match="Did you mean 'mobilenet_v3'"):
         load_space(path)
+
+
+def test_the_activation_preset_is_the_small_one_with_a_choice_of_activation_in_every_stage():
+    small, chosen = (load_space(name).definition() for name in PAIR)
+    for stage in chosen["stages"]:
+        assert stage["activation"] == ("relu", "hard_swish")
+    for stage, other in zip(small["stages"], chosen["stages"], strict=True):
+        assert {**stage, "activation": None} == {**other, "activation": None}
+    assert {**small, "name": "", "stages": ()} == {**chosen, "name": "", "stages": ()}

@@ -21,7 +21,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +164,6 @@ def main() -> None:
     }
     result = {
         "litert_torch": record["litert_torch"],
-        "ai_edge_litert": version("ai-edge-litert"),
         "loads": arguments.loads,
         "rounds_a_load": arguments.rounds,
         "time_ratio": overall,

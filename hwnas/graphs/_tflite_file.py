@@ -22,6 +22,7 @@ _TYPES = {
     np.dtype(np.float16): schema.TensorType.FLOAT16,
     np.dtype(np.int32): schema.TensorType.INT32,
 }
+_VERSIONS = {schema.BuiltinOperator.FULLY_CONNECTED: 5}  # that came with keepNumDims; others 1
 _NO_BUFFER = 0  # by convention the first buffer is empty, and activations name it
 
 
@@ -120,7 +121,7 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
 
 def _operator_code(code: int) -> Any:
     entry = schema.OperatorCodeT()
-    entry.builtinCode, entry.version = code, 1
+    entry.builtinCode, entry.version = code, _VERSIONS.get(code, 1)
     # readers older than the field above look here
     entry.deprecatedBuiltinCode = min(code, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
     return entry

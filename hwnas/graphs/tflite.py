@@ -214,6 +214,7 @@ class _Lowering:
             -1 if bias is None else self._constant(f"{name}.bias", bias),
         ]
         options = self._schema.FullyConnectedOptionsT()
+        options.keepNumDims = True
         shape = (1, weight.shape[0])
         return self._activated("FULLY_CONNECTED", name, inputs, shape, options, activation)
 

@@ -16,6 +16,9 @@ MODEL_SIZE = Objective("model_size_bytes", "bytes", "model size")
 PEAK_MEMORY = Objective("peak_memory_bytes", "bytes", "peak activation memory")
 ENERGY = Objective("energy_mj", "mJ", "energy", model=True)
 
+_BYTES_PER_CHANNEL = 2 * (4 + 8)
+"""Of an int8 file: fp32 scale and int64 zero point of a channel's weights, and of its bias."""
+
 OBJECTIVES = (MACS, PARAMS, MODEL_SIZE, PEAK_MEMORY, ENERGY)
 
 
@@ -67,7 +70,7 @@ def _stored_bytes(catalog: LayerCatalog, precision: str) -> FloatArray:
     if precision != "int8":
         return stored
     widened = BYTES_PER_INT32 - BYTES_PER_WEIGHT[precision]
-    return stored + catalog.biases * widened + catalog.filters * BYTES_PER_FP32
+    return stored + catalog.biases * widened + catalog.filters * _BYTES_PER_CHANNEL
 
 
 def _moved_activation_bytes(catalog: LayerCatalog, precision: str) -> FloatArray:

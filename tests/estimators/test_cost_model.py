@@ -10,6 +10,8 @@ from hwnas.devices import load_device
 from hwnas.errors import InputError
 from hwnas.estimators import EstimatorContext, create
 from hwnas.estimators.cost_model import layer_costs as layer_costs_of
+from hwnas.graphs import tflite
+from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.protocols import architecture_layers
 from hwnas.spaces import load_space
@@ -102,9 +104,9 @@ CONV = LayerSpec("conv", 6, 2, 4, kernel_size=3, stride=2, activation="hard_swis
         # 72 weights and 4 biases; 72 elements in and 36 out
         ("fp32", 76 * 4, 108 * 4, 108 * 4 + 76 * 4),
         ("fp16", 76 * 2, 108 * 4, 108 * 4 + 76 * 2),
-        # a byte a weight, 4 a bias and 4 a channel's scale; the hard-swish's 36 elements are
-        # converted twice: 1 byte read and 4 written, 4 read and 1 written
-        ("int8", 72 + 4 * 4 + 4 * 4, 36 * 5, 108 + 36 * 10 + 104),
+        # a byte a weight, 4 a bias, 12 a channel for scale and zero point of each; the
+        # hard-swish's 36 elements are converted twice: 1 byte read and 4 written, and back
+        ("int8", 72 + 4 * 4 + 4 * 24, 36 * 5, 108 + 36 * 10 + 184),
     ],
 )
 def test_costs_follow_the_precision_as_the_sum_by_hand_says(
@@ -132,6 +134,18 @@ def test_lower_precision_makes_a_model_smaller_and_changes_neither_macs_nor_para
     assert (int8["model_size_bytes"] < fp16["model_size_bytes"]).all()
     for name in ("macs", "params"):
         assert (int8[name] == fp32[name]).all()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_the_size_of_a_large_model_is_nearly_that_of_its_file(precision):
+    space = load_space("ofa_mbv3_w1.0", resolutions=[128])
+    row = space.sample(1, np.random.default_rng(2))[0]
+    size = hwnas.costs(space, row, precision=precision)["model_size_bytes"][0]
+    layers = architecture_layers(space, row)
+    content = tflite.lower(
+        layers, random_weights(layers, np.random.default_rng(0)), precision=precision
+    )
+    assert 0.98 * len(content) <= size <= len(content)
 
 
 def test_int8_saves_energy_and_memory_where_nothing_is_computed_in_fp32():

@@ -21,9 +21,17 @@ test: check
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.evaluation_speed
 	$(BIN)/python -m benchmarks.nsga2_vs_random
-	$(BIN)/python -m benchmarks.latency_table --space mbv3_small_32
-	$(BIN)/python -m benchmarks.latency_table --space ofa_mbv3_w1.0 --resolution 160 192 224
+	$(BIN)/python -m benchmarks.lowering
+	$(BIN)/python -m benchmarks.peak_memory
+	for runtime in onnxruntime litert; do for precision in fp32 int8; do \
+		$(BIN)/python -m benchmarks.latency_table --space mbv3_small_32 \
+			--runtime $$runtime --precision $$precision && \
+		$(BIN)/python -m benchmarks.latency_table --space ofa_mbv3_w1.0 \
+			--resolution 160 192 224 --runtime $$runtime --precision $$precision || exit 1; \
+	done; done
 	$(BIN)/python -m benchmarks.quickstart
+	$(BIN)/python -m benchmarks.int8
+	$(BIN)/python -m benchmarks.int8_front
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from hwnas import plugins
+from hwnas.errors import InputError
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.protocols import architecture_layers
@@ -226,3 +229,49 @@ def test_a_smaller_precision_makes_a_smaller_file_that_says_nearly_the_same(name
     expected, found = run(writer, plain, x), run(writer, content, x)
     likeness = {"fp32": 1.0, "fp16": 0.99999, "int8": 0.98}[precision]
     assert np.corrcoef(expected.ravel(), found.ravel())[0, 1] >= likeness - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("calibration", "said"),
+    [
+        (np.zeros((0, 3, 9, 9), np.float32), "calibration set is empty"),
+        (np.zeros((4, 3, 8, 8), np.float32), r"shape \(3, 8, 8\); the network takes \(3, 9, 9\)"),
+        (np.full((2, 3, 9, 9), np.nan, np.float32), "not finite"),
+    ],
+)
+def test_inputs_that_cannot_calibrate_a_network_are_refused(writer, calibration, said):
+    with pytest.raises(InputError, match=said):
+        writer.lower([CONV], weights_of(CONV), precision="int8", calibration=calibration)
+
+
+def test_int8_covers_the_range_of_the_calibration_inputs_and_clips_what_is_beyond(writer, run):
+    layer = LayerSpec("linear", 1, 4, 4)
+    weights = [{"weight": np.eye(4, dtype=np.float32)}]
+    seen = np.linspace(-1, 3, 32, dtype=np.float32).reshape(8, 4)
+    content = writer.lower([layer], weights, precision="int8", calibration=seen)
+    np.testing.assert_allclose(run(writer, content, seen), seen, atol=1.5 * 4 / 255)
+    beyond = np.array([[-9.0, 9.0, 0.0, 1.0]])
+    np.testing.assert_allclose(run(writer, content, beyond), [[-1, 3, 0, 1]], atol=1.5 * 4 / 255)
+
+
+def test_a_part_from_inside_an_int8_network_takes_and_gives_integers(writer, tmp_path):
+    name = writer.__name__.rpartition(".")[2]
+    runtime = plugins.load("hwnas.runtimes", for_format(name, ""), what="runtime")
+    for layer in LAYERS.values():
+        content = writer.lower([layer], weights_of(layer), precision="int8", inner=True)
+        writer.check(content)
+        path = tmp_path / f"model.{name}"
+        path.write_bytes(content)
+        runtime.load(str(path), 1)()
+        assert ends_of(name, path) == {"onnx": {"uint8"}, "tflite": {"int8"}}[name]
+
+
+def ends_of(name, path):
+    """Types of a model's input and output."""
+    if name == "onnx":
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        types = [value.type for value in (*session.get_inputs(), *session.get_outputs())]
+        return {kind.removeprefix("tensor(").removesuffix(")") for kind in types}
+    interpreter = Interpreter(model_path=str(path))
+    details = (*interpreter.get_input_details(), *interpreter.get_output_details())
+    return {np.dtype(entry["dtype"]).name for entry in details}

@@ -31,6 +31,7 @@ bench: $(VENV)/.installed-dev
 	done; done
 	$(BIN)/python -m benchmarks.quickstart
 	$(BIN)/python -m benchmarks.int8
+	$(BIN)/python -m benchmarks.int8_wide
 	$(BIN)/python -m benchmarks.int8_front
 
 $(BIN)/python:

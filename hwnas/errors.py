@@ -10,6 +10,8 @@ HwnasError
 │   └── ExtraMissingError   an optional package that is not installed here
 ├── DeviceError             the device, or what came back from it
 │   ├── TransportError      it could not be reached, or a command there failed
+│   │   └── ConnectionLostError  the connection broke; trying again may help
+│   ├── UnstableError       timings that vary too much to be believed
 │   └── RuntimeMissingError the runtime or precision asked for is not there
 ├── RunError                a run directory that cannot be used
 │   └── RunInUseError       another process writes to it
@@ -76,6 +78,14 @@ class DeviceError(HwnasError):
 
 class TransportError(DeviceError):
     """A device could not be reached, or a command on it failed."""
+
+
+class ConnectionLostError(TransportError):
+    """The connection to a device broke, or it went offline; trying again may help."""
+
+
+class UnstableError(DeviceError):
+    """A device's speed changes too much for its timings to be believed."""
 
 
 class RuntimeMissingError(DeviceError):

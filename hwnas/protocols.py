@@ -150,7 +150,10 @@ class Transport(Protocol):
     def run(self, argv: Sequence[str], *, timeout_s: float, on_line: Callable[[str], None]) -> None:
         """Run a command in the working directory, handing over each line of its output at once.
 
+        The command's standard input stays open as long as somebody here wants it.
+
         Raises:
+            ConnectionLostError: The device was lost meanwhile; trying again may help.
             TransportError: It could not be started, failed, or took longer than ``timeout_s``;
                 with the end of what it wrote to standard error.
         """
@@ -160,6 +163,9 @@ class Transport(Protocol):
 
     def remove(self, names: Sequence[str]) -> None:
         """Delete files from the working directory; missing ones are no error."""
+
+    def close(self) -> None:
+        """Delete the working directory with all that is in it, and give the connection up."""
 
 
 class Runtime(Protocol):

@@ -38,6 +38,26 @@ class EnergyModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Measuring:
+    """How a device is to be treated while it is measured.
+
+    Attributes:
+        cores: CPUs that the models run on, by their numbers; empty for whichever the system gives.
+        governor: CPU frequency governor to set meanwhile, which needs root; empty to leave it.
+        max_temperature_c: A visit waits while a sensor of the device is hotter, in degrees
+            Celsius; None not to look.
+        cool_down_s: The longest such wait, after which the profile stops.
+    """
+
+    cores: tuple[int, ...] = ()
+    governor: str = ""
+    max_temperature_c: float | None = None
+    cool_down_s: float = 300.0
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A device that networks are made for.
 
@@ -46,7 +66,10 @@ class Device:
         title: What people read.
         transport: How it is reached: a file name in ``hwnas/devices/transports``.
         python: Words of the command that starts Python there; empty means the interpreter that
-            runs hwnas.
+            runs hwnas on this machine, and ``python3`` elsewhere.
+        harness: What times the models there: a file name in ``hwnas/profiling/harnesses``.
+        harness_options: What the harness wants to know; each harness says which.
+        measuring: How the device is treated meanwhile.
         options: What the transport wants to know; each transport says which.
         precisions: Those that it has, such as ``int8``; empty for whatever the runtime offers.
         energy: Coefficients of its energy model.
@@ -56,6 +79,9 @@ class Device:
     title: str
     transport: str = "local"
     python: tuple[str, ...] = ()
+    harness: str = "agent"
+    harness_options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    measuring: Measuring = Measuring()
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
     precisions: tuple[str, ...] = ()
     energy: EnergyModel = EnergyModel()

@@ -13,10 +13,12 @@ from hwnas.errors import InputError
 from hwnas.latency_table import LatencyTable
 from hwnas.measurement import Measurement, Samples
 from hwnas.profiling.assembly import without_drift
+from hwnas.profiling.job import Job, lowered_job
 from hwnas.profiling.origin import first_header, now, origin
 from hwnas.profiling.plan import CANARY, Batch, Discipline, make_batch
 from hwnas.profiling.records import Header, Visit
-from hwnas.profiling.session import Job, Session, Target, lowered_job
+from hwnas.profiling.session import Session
+from hwnas.profiling.target import Target
 from hwnas.progress import Progress, silent
 
 _DISCIPLINE = Discipline(network_rounds=24)

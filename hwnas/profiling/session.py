@@ -1,127 +1,33 @@
 """One job on a device: models pushed, one command, samples streamed back."""
 
-import json
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
-
-from hwnas import plugins
-from hwnas.devices import Device, agent, transports
+from hwnas.devices import transports
 from hwnas.errors import (
+    ConnectionLostError,
     DeviceError,
     HwnasError,
-    InputError,
+    HwnasWarning,
     RuntimeMissingError,
     StorageError,
     TransportError,
 )
-from hwnas.layer_weights import random_weights
-from hwnas.profiling.plan import Batch, Timing, is_layer_model
-from hwnas.profiling.records import Header, Refusal, Visit, parse_line
+from hwnas.profiling import harnesses
+from hwnas.profiling.job import Job
+from hwnas.profiling.records import Header, Refusal, Visit
+from hwnas.profiling.target import Target
 from hwnas.protocols import Transport
 
 _START_S = 120.0
 _VISIT_S = 30.0  # of the slowest model on the slowest board
-_JOB_FILE = "job.json"
+_RETRY_AFTER_S = (1.0, 5.0, 20.0)  # a phone that was plugged out, a board that restarts its network
 
 OnRecord = Callable[[str, Header | Visit], None]
-"""Takes a line of the agent and what it says; must not keep the agent waiting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is measured on: a device, and what runs the models there.
-
-    Attributes:
-        device: The device.
-        runtime: File name of the runtime.
-        precision: Of the models.
-        threads: Of every operator.
-    """
-
-    device: Device
-    runtime: str
-    precision: str
-    threads: int
-
-    def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise InputError(f"{self.threads} threads cannot run anything; ask for 1 or more.")
-
-    @property
-    def module(self) -> ModuleType:
-        """The runtime's file as a module, a `hwnas.protocols.Runtime`.
-
-        Raises:
-            UnknownNameError: There is no such runtime.
-            RuntimeMissingError: It, or the device, does not know the precision.
-        """
-        module = plugins.load("hwnas.runtimes", self.runtime, what="runtime")
-        offered = self.device.precisions
-        if offered and self.precision not in offered:
-            raise RuntimeMissingError(
-                f"Device {self.device.name} has no precision {self.precision!r}; its file says it "
-                f"offers {', '.join(offered)}."
-            )
-        if self.precision not in module.PRECISIONS:
-            raise RuntimeMissingError(
-                f"Runtime {self.runtime} has no precision {self.precision!r}; it offers "
-                f"{', '.join(module.PRECISIONS)}."
-            )
-        return module
-
-    def check(self) -> None:
-        """Refuse what the device or its runtime does not offer, as `module` does."""
-        _ = self.module
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One push and one command.
-
-    Attributes:
-        name: Of the results file on the device; unlike that of any other job in the folder.
-        visits: Number of each visit and the file name of its model, in order.
-        content: A model's bytes by its file name; asked only for models that are still visited.
-        timing: Of each visit.
-    """
-
-    name: str
-    visits: tuple[tuple[int, str], ...]
-    content: Callable[[str], bytes]
-    timing: Timing
-
-
-def lowered_job(target: Target, batch: Batch, *, name: str, seed: int, timing: Timing) -> Job:
-    """A batch as a job; its models get random weights and are written when they are sent.
-
-    Single layers take and give what they do inside a network of the target's precision; whole
-    networks are as they would be exported.
-
-    Args:
-        target: Whose runtime says the format, and the precision of the models.
-        batch: Layers of the models, and the visits.
-        name: Of the job.
-        seed: Of the weights.
-        timing: Of each visit.
-    """
-    ending = target.module.MODEL_FORMAT
-    graphs = plugins.load("hwnas.graphs", ending, what="model format")
-
-    def content(file_name: str) -> bytes:
-        model = file_name.removesuffix(f".{ending}")
-        layers = batch.models[model]
-        weights = random_weights(layers, np.random.default_rng(seed))
-        inner = is_layer_model(model)
-        return bytes(graphs.lower(layers, weights, precision=target.precision, inner=inner))
-
-    visits = tuple((number, f"{model}.{ending}") for number, model in batch.visits)
-    return Job(name, visits, content, timing)
+"""Takes a line of the harness and what it says; must not keep the harness waiting."""
 
 
 class Session:
@@ -135,12 +41,13 @@ class Session:
 
     def __init__(self, target: Target, folder: Path) -> None:
         self.target = target
-        self._runtime_file = Path(str(target.module.__file__))
+        self._harness = harnesses.create(target)
         self._outbox = folder / "outbox"
+        self._reached = False
         self._transport: Transport = transports.create(target.device, folder / "device")
 
     def run(self, job: Job, *, done: Iterable[int], on_record: OnRecord) -> None:
-        """Make every visit of a job that was not made before.
+        """Make every visit of a job that was not made before; a lost device is looked for again.
 
         Args:
             job: The job.
@@ -152,7 +59,6 @@ class Session:
             RuntimeMissingError: The runtime is not installed on the device.
             DeviceError: A model could not be loaded, or the agent's output makes no sense.
         """
-        results = f"{job.name}.results.jsonl"
         seen = set(done)
 
         def take(line: str, record: Header | Visit) -> None:
@@ -162,9 +68,30 @@ class Session:
                 seen.add(record.visit)
             on_record(line, record)
 
+        waits = iter(_RETRY_AFTER_S)
+        while True:
+            before = len(seen)
+            try:
+                return self._attempt(job, seen, take)
+            except ConnectionLostError as error:
+                waits = iter(_RETRY_AFTER_S) if len(seen) > before else waits
+                wait_s = next(waits, None)
+                if wait_s is None or not self._reached:
+                    raise
+                warnings.warn(f"{error} Trying again.", HwnasWarning, stacklevel=2)
+                time.sleep(wait_s)
+
+    def close(self) -> None:
+        """Leave nothing on the device."""
+        self._transport.close()
+
+    def _attempt(self, job: Job, seen: set[int], take: OnRecord) -> None:
+        results = self._harness.results(job)
         self._fetch(results, take)
+        self._reached = True
         remaining = tuple(visit for visit in job.visits if visit[0] not in seen)
         models = tuple(dict.fromkeys(model for _, model in job.visits))
+        texts = self._harness.job_files(job, remaining)
         if remaining:
             self._push(job, remaining)
             self._start(len(remaining), take)
@@ -175,59 +102,52 @@ class Session:
                     f"The agent on {self.target.device.name} ended without {len(missing)} of "
                     f"{len(remaining)} visits; run the same command again."
                 )
-        self._transport.remove([*models, results, _JOB_FILE])
-
-    def close(self) -> None:
-        """Remove the agent from the device."""
-        self._transport.remove([Path(agent.__file__).name, self._runtime_file.name])
+        self._transport.remove([*models, results, *texts])
 
     def _fetch(self, results: str, take: OnRecord) -> None:
         """Deliver what the device has on file, whose lines may never have arrived."""
         content = self._transport.pull(results) or b""
         whole = content[: content.rfind(b"\n") + 1]
+        read = self._harness.reader()
         for line in whole.decode(errors="replace").splitlines():
-            record = parse_line(line)
+            record = read(line)
             if isinstance(record, (Header, Visit)):
                 take(line, record)
 
     def _push(self, job: Job, visits: Sequence[tuple[int, str]]) -> None:
         shutil.rmtree(self._outbox, ignore_errors=True)
-        description: Mapping[str, object] = {
-            "job": job.name,
-            "runtime": self._runtime_file.stem,
-            "threads": self.target.threads,
-            "timing": asdict(job.timing),
-            "visits": visits,
-        }
         models = dict.fromkeys(model for _, model in visits)
+        texts = self._harness.job_files(job, visits)
         try:
             self._outbox.mkdir(parents=True)
             for model in models:
                 (self._outbox / model).write_bytes(job.content(model))
-            (self._outbox / _JOB_FILE).write_text(json.dumps(description))
+            for name, text in texts.items():
+                (self._outbox / name).write_text(text)
         except OSError as error:
             raise StorageError(
                 f"{self._outbox} could not be written ({error.strerror}): free space, then run "
                 "the same command again."
             ) from error
-        sent = [self._outbox / name for name in (*models, _JOB_FILE)]
-        self._transport.push([Path(agent.__file__), self._runtime_file, *sent])
+        sent = [self._outbox / name for name in (*models, *texts)]
+        self._transport.push([*self._harness.files(), *sent])
         shutil.rmtree(self._outbox, ignore_errors=True)
 
     def _start(self, visits: int, take: OnRecord) -> None:
         refusals: list[Refusal] = []
+        read = self._harness.reader()
 
         def on_line(line: str) -> None:
-            record = parse_line(line)
+            record = read(line)
             if isinstance(record, Refusal):
                 refusals.append(record)
             elif record is not None:
                 take(line, record)
 
-        python = self.target.device.python or (sys.executable,)
-        argv = [*python, Path(agent.__file__).name, _JOB_FILE]
         try:
-            self._transport.run(argv, timeout_s=_START_S + _VISIT_S * visits, on_line=on_line)
+            self._transport.run(
+                self._harness.argv(), timeout_s=_START_S + _VISIT_S * visits, on_line=on_line
+            )
         except TransportError as error:
             if refusals:
                 raise self._refused(refusals[0]) from error

@@ -12,11 +12,13 @@ from hwnas.files import STRICT, parse, read_json, write_json
 from hwnas.latency_table import LatencyTable, profile_command, table_path
 from hwnas.measurement import Samples
 from hwnas.profiling.assembly import extend
+from hwnas.profiling.job import lowered_job
 from hwnas.profiling.origin import first_header, now, origin
 from hwnas.profiling.plan import Discipline, Plan, make_plan
 from hwnas.profiling.records import Header, Record, Visit, parse_line
 from hwnas.profiling.sample_log import SampleLog, exclusive
-from hwnas.profiling.session import Session, Target, lowered_job
+from hwnas.profiling.session import Session
+from hwnas.profiling.target import Target
 from hwnas.progress import Progress, silent
 from hwnas.protocols import SearchSpace
 

@@ -9,7 +9,7 @@ from hwnas.devices import Device, load_device
 from hwnas.devices.agent import conditions
 from hwnas.errors import HwnasWarning, InputError, SpaceMismatchError
 from hwnas.latency_table import BoundLatencyTable, LatencyTable, find_table
-from hwnas.profiling.session import Target
+from hwnas.profiling.target import Target
 from hwnas.protocols import SearchSpace
 from hwnas.spaces import load_space
 from hwnas.spaces.precision_choice import PrecisionSpace, base_space

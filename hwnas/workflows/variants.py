@@ -15,7 +15,7 @@ from hwnas.errors import InputError, RuntimeMissingError, UnknownNameError
 from hwnas.latency_table import LatencyTable, find_table
 from hwnas.layer_weights import LayerWeights, random_weights
 from hwnas.layers import LayerSpec
-from hwnas.profiling.session import Target
+from hwnas.profiling.target import Target
 from hwnas.search.run import Run
 from hwnas.units import PRECISIONS
 from hwnas.workflows.experiment import DeviceSection

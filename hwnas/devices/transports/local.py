@@ -1,17 +1,12 @@
 """This machine as a device: commands are child processes in a folder of their own."""
 
 import shutil
-import subprocess
-import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 from hwnas.devices.descriptor import Device
+from hwnas.devices.transports._process import stream
 from hwnas.errors import InputError, StorageError, TransportError
-
-_STDERR_TAIL = 2000  # characters of an error message that are shown
 
 
 def create(device: Device, workdir: Path) -> "LocalTransport":
@@ -38,8 +33,7 @@ def reachable(device: Device) -> str | None:
 class LocalTransport:
     """Files are copied to, and commands run in, ``workdir``.
 
-    A command's standard input is a pipe that stays open while it is wanted: its end tells the
-    command that nobody listens any more, even when this process was killed.
+    A command's standard input stays open while it is wanted, as `stream` says.
     """
 
     def __init__(self, workdir: Path) -> None:
@@ -63,29 +57,11 @@ class LocalTransport:
         Raises:
             TransportError: It could not be started, failed, or took longer than ``timeout_s``.
         """
-        with tempfile.TemporaryFile() as errors:
-            process = self._start(argv, errors)
-            late = threading.Event()
-
-            def stop() -> None:
-                late.set()
-                process.kill()
-
-            timer = threading.Timer(timeout_s, stop)
-            timer.start()
-            try:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    on_line(line.rstrip("\n"))
-                status = process.wait()
-            finally:
-                timer.cancel()
-                process.kill()
-                process.communicate()
-            if late.is_set():
-                raise TransportError(f"{argv[0]} took longer than {timeout_s:g} s and was stopped.")
-            if status != 0:
-                raise TransportError(f"{argv[0]} {_outcome(status)}: {_tail(errors)}")
+        ended = stream(argv, timeout_s=timeout_s, on_line=on_line, cwd=self._workdir)
+        if ended.late:
+            raise TransportError(f"{argv[0]} took longer than {timeout_s:g} s and was stopped.")
+        if ended.status != 0:
+            raise TransportError(f"{argv[0]} {ended.outcome}")
 
     def pull(self, name: str) -> bytes | None:
         """Content of a file in the working directory; None when there is no such file."""
@@ -97,21 +73,6 @@ class LocalTransport:
         for name in names:
             (self._workdir / name).unlink(missing_ok=True)
 
-    def _start(self, argv: Sequence[str], errors: IO[bytes]) -> "subprocess.Popen[str]":
-        try:
-            return subprocess.Popen(
-                list(argv), cwd=self._workdir, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=errors, text=True, encoding="utf-8", errors="replace",
-            )  # fmt: skip
-        except OSError as error:
-            raise TransportError(f"{argv[0]} could not be started: {error.strerror}.") from error
-
-
-def _outcome(status: int) -> str:
-    return f"was killed by signal {-status}" if status < 0 else f"failed with status {status}"
-
-
-def _tail(errors: IO[bytes]) -> str:
-    errors.seek(0)
-    text = errors.read().decode(errors="replace").strip()
-    return text[-_STDERR_TAIL:] or "it wrote nothing to standard error."
+    def close(self) -> None:
+        """Delete the working directory."""
+        shutil.rmtree(self._workdir, ignore_errors=True)

@@ -3,15 +3,17 @@
 Weights are symmetric, one scale a channel; activations are asymmetric, one scale a tensor, from the
 smallest to the largest value that the calibration inputs give. Hard-swish stays in fp32 between a
 dequantization and a quantization: XNNPACK, which runs the rest, has no int8 hard-swish, and an
-int8 one would cut the graph at each of them. Input and output stay fp32.
+int8 one would cut the graph at each of them. Input and output stay fp32, and so may layers that the
+caller names.
 """
 
 import contextlib
 import io
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -27,14 +29,21 @@ Ranges = dict[str, dict[str, NDArray[np.float32]]]
 
 
 def quantize(
-    content: bytes, calibration: NDArray[np.float32] | None, *, inner: bool = False
+    content: bytes,
+    calibration: NDArray[np.float32] | None,
+    *,
+    keep: Sequence[str] = (),
+    inner_input: bool = False,
+    inner_output: bool = False,
 ) -> bytes:
     """An fp32 file of `hwnas.graphs.tflite` as an int8 one.
 
     Args:
         content: The fp32 file.
         calibration: Inputs, (N, C, H, W) or (N, C); None for made-up ranges.
-        inner: Whether input and output become int8 too.
+        keep: Layers that stay in fp32, by the names that their operators' outputs begin with.
+        inner_input: Whether the input becomes int8 too.
+        inner_output: Whether the output does.
 
     Raises:
         InputError: The calibration inputs are none, of another shape, or not finite.
@@ -52,12 +61,16 @@ def quantize(
     made = quantizer.Quantizer(content)
     operations = qtyping.TFLOperationName
     made.add_static_config(".*", operations.ALL_SUPPORTED, _BITS, _BITS)
-    kept = [operations.HARD_SWISH]
-    kept += [] if inner else [operations.INPUT, operations.OUTPUT]
-    for operation in kept:
+    kept = [(".*", operations.HARD_SWISH)]
+    kept += [] if inner_input else [(".*", operations.INPUT)]
+    kept += [] if inner_output else [(".*", operations.OUTPUT)]
+    kept += [(rf"^{re.escape(name)}\b", operations.ALL_SUPPORTED) for name in keep]
+    for scope, operation in kept:
         made.update_quantization_recipe(
-            ".*", operation, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
+            scope, operation, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
         )
+    if inner_output:  # also where the layer that gives it stays; the last rule of a scope counts
+        made.add_static_config("^output", operations.OUTPUT, _BITS, _BITS)
     with _silence():
         result = made.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     assert result.quantized_model is not None

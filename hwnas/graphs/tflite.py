@@ -16,6 +16,9 @@ from hwnas.layers import LayerSpec, check_chain
 PRECISIONS = ("fp32", "fp16", "int8")
 LAYOUT = "NHWC"
 
+_DEPTHWISE_TAPS = 25  # XNNPACK's largest depthwise kernel
+_IMAGE_CHANNELS = 4
+
 _FUSED = {"none": "NONE", "relu": "RELU", "relu6": "RELU6", "hard_swish": "NONE"}
 
 
@@ -31,7 +34,8 @@ def lower(
 
     Batch-norm is folded already; relu and relu6 are fused into the operator before them,
     hard-swish is the native operator. A convolution of stride 2 pads explicitly where torch pads
-    otherwise than TFLite. The file has one signature.
+    otherwise than TFLite. A depthwise window of 7 is the sum of three parts, which XNNPACK runs
+    many times faster. The file has one signature.
 
     Args:
         layers: Layers that follow each other. Without any, the model hands its input through,
@@ -59,7 +63,12 @@ def lower(
         extras.require("ai_edge_quantizer", extra="litert", purpose="writing int8 TFLite models")
         from hwnas.graphs._tflite_quantization import quantize
 
-        return quantize(content, calibration, inner=inner)
+        # as they are inside a network, where a first layer is given fp32
+        stays = _stays_fp32(chain[0])
+        return quantize(
+            content, calibration, keep=[_layer_name(0, chain)] if stays else [],
+            inner_input=inner and not stays, inner_output=inner,
+        )  # fmt: skip
     return content
 
 
@@ -99,7 +108,7 @@ class _Lowering:
     def lower(self, chain: Sequence[LayerSpec], weights: Sequence[LayerWeights]) -> bytes:
         given = value = self._activation("input", _input_shape(chain))
         for index, (layer, arrays) in enumerate(zip(chain, weights, strict=True)):
-            name = f"layer{index}" if index < len(chain) - 1 else "output"
+            name = _layer_name(index, chain)
             value = getattr(self, f"_{layer.kind}")(name, layer, arrays, value)
         if not chain:
             value = self._operator("RELU", "output", [given], self._shapes[given])
@@ -119,9 +128,9 @@ class _Lowering:
                 f"{name}.expand", value, arrays["expand.weight"], arrays["expand.bias"],
                 activation=activation,
             )  # fmt: skip
-        value = self._convolution(
+        value = self._depthwise(
             f"{name}.depthwise", value, arrays["depthwise.weight"], arrays["depthwise.bias"],
-            stride=layer.stride, activation=activation, depthwise=True,
+            stride=layer.stride, activation=activation,
         )  # fmt: skip
         if layer.se_channels:
             value = self._squeeze_excite(f"{name}.se", layer, arrays, value)
@@ -162,6 +171,40 @@ class _Lowering:
             gate = self._operator("LOGISTIC", f"{name}.gate", [gate], self._shapes[gate])
         return self._product(f"{name}.scale", value, gate)
 
+    def _depthwise(
+        self,
+        name: str,
+        value: int,
+        kernel: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        *,
+        stride: int,
+        activation: str,
+    ) -> int:
+        """A depthwise convolution; a window too wide for XNNPACK's kernels as a sum of parts."""
+        parts = _parts(kernel.shape[-1])
+        if len(parts) == 1:
+            return self._convolution(
+                name, value, kernel, bias, stride=stride, activation=activation, depthwise=True
+            )
+        total = None
+        for i, rows in enumerate(parts):
+            part = self._convolution(
+                f"{name}.part{i}", value, kernel[:, :, rows], bias, stride=stride,
+                row_dilation=rows[1] - rows[0] if len(rows) > 1 else 1, depthwise=True,
+            )  # fmt: skip
+            bias = np.zeros_like(bias)
+            if total is None:
+                total = part
+                continue
+            last = i == len(parts) - 1
+            total = self._activated(
+                "ADD", name if last else f"{name}.sum{i}", [total, part], self._shapes[part],
+                self._schema.AddOptionsT(), activation if last else "none",
+            )  # fmt: skip
+        assert total is not None
+        return total
+
     def _convolution(
         self,
         name: str,
@@ -170,22 +213,23 @@ class _Lowering:
         bias: NDArray[np.float32],
         *,
         stride: int = 1,
+        row_dilation: int = 1,
         activation: str = "none",
         depthwise: bool = False,
     ) -> int:
         """A convolution with its activation; kernels come as torch has them, (O, I, K, K)."""
-        size, out = kernel.shape[-1], kernel.shape[0]
+        out = kernel.shape[0]
+        rows, columns = (kernel.shape[2] - 1) * row_dilation + 1, kernel.shape[3]
         height = self._shapes[value][1]
         # TFLite's own padding is torch's where both sides get the same
-        same = size > 1 and (height - 1) % stride == 0
-        if size > 1 and not same:
-            value = self._pad(f"{name}.pad", value, size // 2)
-            height += 2 * (size // 2)
+        same = columns > 1 and (height - 1) % stride == 0
+        if columns > 1 and not same:
+            value = self._pad(f"{name}.pad", value, rows // 2, columns // 2)
         operator = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
         kind = self._schema.DepthwiseConv2DOptionsT if depthwise else self._schema.Conv2DOptionsT
         options = kind()
         options.strideH = options.strideW = stride
-        options.dilationHFactor = options.dilationWFactor = 1
+        options.dilationHFactor, options.dilationWFactor = row_dilation, 1
         options.padding = self._schema.Padding.SAME if same else self._schema.Padding.VALID
         if depthwise:
             options.depthMultiplier = 1
@@ -195,7 +239,7 @@ class _Lowering:
             self._constant(f"{name}.weight", kernel.transpose(axes)),
             self._constant(f"{name}.bias", bias),
         ]
-        after = -(-height // stride) if same else (height - size) // stride + 1
+        after = (height - 1) // stride + 1
         shape = (1, after, after, out)
         return self._activated(operator, name, inputs, shape, options, activation)
 
@@ -241,11 +285,11 @@ class _Lowering:
         shape = (1, self._shapes[value][-1])
         return self._operator("MEAN", name, [value, axes], shape, options)
 
-    def _pad(self, name: str, value: int, size: int) -> int:
-        sizes = np.array([[0, 0], [size, size], [size, size], [0, 0]], np.int32)
+    def _pad(self, name: str, value: int, rows: int, columns: int) -> int:
+        sizes = np.array([[0, 0], [rows, rows], [columns, columns], [0, 0]], np.int32)
         sides = self._file.constant(f"{name}.sizes", sizes)
         _, height, width, channels = self._shapes[value]
-        shape = (1, height + 2 * size, width + 2 * size, channels)
+        shape = (1, height + 2 * rows, width + 2 * columns, channels)
         return self._operator("PAD", name, [value, sides], shape, self._schema.PadOptionsT())
 
     def _product(self, name: str, left: int, right: int) -> int:
@@ -274,6 +318,42 @@ class _Lowering:
         options: Any = None,
     ) -> int:
         return self._file.operator(operator, inputs, self._activation(name, shape), options)
+
+
+def _layer_name(index: int, chain: Sequence[LayerSpec]) -> str:
+    """Name of a layer's output, with which the names inside it begin."""
+    return f"layer{index}" if index < len(chain) - 1 else "output"
+
+
+def _stays_fp32(first: LayerSpec) -> bool:
+    """Whether a network's first layer stays in fp32 in an int8 file.
+
+    It reads the fp32 image, and XNNPACK's int8 kernels fill vectors of 8 to 64 input channels
+    with the 1 to 4 that there are: on AMX that took 3 times as long as fp32.
+    """
+    return first.kind == "conv" and first.in_channels <= _IMAGE_CHANNELS
+
+
+def _parts(size: int) -> list[list[int]]:
+    """Rows of a depthwise window in parts that XNNPACK has kernels for, symmetric about its middle.
+
+    XNNPACK's depthwise kernels end at 25 taps. A wider window falls back on a convolution with as
+    many groups as channels, which was measured 7 times slower in fp32 and 30 times in int8 than
+    the sum of three parts. A part is the middle rows, or two rows equally far from the middle,
+    which a dilation puts there.
+
+    Args:
+        size: Rows and columns of the window, odd.
+
+    Returns:
+        Row indices of each part; one part with all rows where a single kernel does.
+    """
+    if size * size <= _DEPTHWISE_TAPS:
+        return [[*range(size)]]
+    middle = size // 2
+    around = 1 if 3 * size <= _DEPTHWISE_TAPS else 0
+    pairs = [[row, size - 1 - row] for row in range(middle - around)]
+    return [[*range(middle - around, middle + around + 1)], *pairs]
 
 
 def _input_shape(chain: Sequence[LayerSpec]) -> tuple[int, ...]:

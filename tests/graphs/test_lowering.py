@@ -35,6 +35,11 @@ LAYERS = {
     "block without squeeze-excite": replace(BLOCK, se_channels=0, activation="relu"),
     "block with a sigmoid gate": replace(BLOCK, gate="sigmoid", activation="relu6"),
     "block that strides": replace(BLOCK, stride=2, kernel_size=3),
+    "block with a window of 7": replace(BLOCK, kernel_size=7),
+    "block with a window of 7 that strides": replace(BLOCK, kernel_size=7, stride=2),
+    "block with a window of 9 that strides on an even map": replace(
+        BLOCK, kernel_size=9, stride=2, resolution=10
+    ),
     "block that changes its channels": replace(BLOCK, out_channels=16),
     "block without expansion": replace(BLOCK, hidden_channels=8),
     "block without expansion that strides": replace(
@@ -263,7 +268,9 @@ def test_a_part_from_inside_an_int8_network_takes_and_gives_integers(writer, tmp
         path = tmp_path / f"model.{name}"
         path.write_bytes(content)
         runtime.load(str(path), 1)()
-        assert ends_of(name, path) == {"onnx": {"uint8"}, "tflite": {"int8"}}[name]
+        integer = {"onnx": "uint8", "tflite": "int8"}[name]
+        first = name == "tflite" and layer.in_channels == 3  # an image, which stays fp32
+        assert ends_of(name, path) == ({"float32", integer} if first else {integer})
 
 
 def ends_of(name, path):

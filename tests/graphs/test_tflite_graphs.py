@@ -103,15 +103,41 @@ def test_xnnpack_takes_a_whole_network_as_one_part(preset, precision):
 
 
 def test_hard_swish_stays_in_fp32_and_the_rest_is_int8():
-    content = lowered(CONV, precision="int8")
+    inside = replace(CONV, in_channels=16)
+    content = lowered(inside, precision="int8")
     assert operators(content) == [
         "QUANTIZE", "PAD", "CONV_2D", "DEQUANTIZE", "HARD_SWISH",
     ]  # fmt: skip
-    inner = lowered(CONV, precision="int8", inner=True)
+    inner = lowered(inside, precision="int8", inner=True)
     assert operators(inner) == ["PAD", "CONV_2D", "DEQUANTIZE", "HARD_SWISH", "QUANTIZE"]
-    graph = parsed(inner).subgraphs[0]
-    ends = [graph.tensors[int(index)].type for index in (*graph.inputs, *graph.outputs)]
-    assert ends == [schema.TensorType.INT8] * 2
+    assert ends(inner) == [schema.TensorType.INT8] * 2
+
+
+def test_the_first_convolution_of_an_int8_network_stays_in_fp32():
+    network = [CONV, replace(BLOCK, resolution=4)]
+    assert operators(lowered(*network, precision="int8"))[:5] == [
+        "PAD", "CONV_2D", "HARD_SWISH", "QUANTIZE", "CONV_2D",
+    ]  # fmt: skip
+    inner = lowered(CONV, precision="int8", inner=True)
+    assert operators(inner) == ["PAD", "CONV_2D", "HARD_SWISH", "QUANTIZE"]
+    assert ends(inner) == [schema.TensorType.FLOAT32, schema.TensorType.INT8]
+
+
+def ends(content):
+    """Types of a model's input and output."""
+    graph = parsed(content).subgraphs[0]
+    return [graph.tensors[int(index)].type for index in (*graph.inputs, *graph.outputs)]
+
+
+@pytest.mark.parametrize(("stride", "resolution"), [(1, 8), (2, 8), (2, 9), (1, 3)])
+def test_a_window_of_7_is_three_parts_in_one_delegated_piece(stride, resolution):
+    block = replace(BLOCK, kernel_size=7, stride=stride, resolution=resolution)
+    found = operators(lowered(block))
+    assert found.count("DEPTHWISE_CONV_2D") == 3
+    assert found.count("ADD") == 2 + (stride == 1)
+    for precision in ("fp32", "int8"):
+        parts, _ = delegated(lowered(block, precision=precision))
+        assert len(parts) == 1
 
 
 def test_without_the_extra_the_error_says_how_to_install_it():

@@ -11,6 +11,7 @@ HwnasError
 ├── DeviceError             the device, or what came back from it
 │   ├── TransportError      it could not be reached, or a command there failed
 │   │   └── ConnectionLostError  the connection broke; trying again may help
+│   ├── ConditionsError     it cannot be treated as its file asks while it is measured
 │   ├── UnstableError       timings that vary too much to be believed
 │   └── RuntimeMissingError the runtime or precision asked for is not there
 ├── RunError                a run directory that cannot be used
@@ -28,6 +29,10 @@ class HwnasError(Exception):
 
 class HwnasWarning(UserWarning):
     """Something the user should know, which did not stop the work."""
+
+
+class UnsteadyWarning(HwnasWarning):
+    """A timing that can be doubted, because the device's speed changed while it was taken."""
 
 
 class InputError(HwnasError):
@@ -82,6 +87,10 @@ class TransportError(DeviceError):
 
 class ConnectionLostError(TransportError):
     """The connection to a device broke, or it went offline; trying again may help."""
+
+
+class ConditionsError(DeviceError):
+    """A device cannot be treated as its file asks while it is measured, or is too hot."""
 
 
 class UnstableError(DeviceError):

@@ -3,19 +3,22 @@
 import contextlib
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import os
 import tempfile
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hwnas.errors import FileFormatError, StorageError
 
 T = TypeVar("T")
+
+_DEEPEST = 50
 
 STRICT = {"extra": "forbid", "strict": True}
 """``__pydantic_config__`` of every dataclass that a file is parsed into."""
@@ -28,9 +31,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         FileFormatError: The file cannot be read, or is not TOML; names the line.
     """
     try:
-        return tomllib.loads(_read_text(path))
-    except tomllib.TOMLDecodeError as error:
+        content = tomllib.loads(read_text(path))
+    except (ValueError, RecursionError) as error:  # also for numbers and nests beyond all bounds
         raise FileFormatError(f"{path} is not valid TOML: {error}.") from error
+    if _is_deep(content):
+        raise FileFormatError(f"{path} nests more than {_DEEPEST} tables, which nothing here does.")
+    return content
 
 
 def read_json(path: Path) -> Any:
@@ -40,12 +46,24 @@ def read_json(path: Path) -> Any:
         FileFormatError: The file cannot be read, or is not (or no longer) whole JSON.
     """
     try:
-        return json.loads(_read_text(path))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise FileFormatError(
             f"{path} is not valid JSON (line {error.lineno}: {error.msg}); "
             "it may be truncated: restore it, or delete it and make it again."
         ) from error
+    except (ValueError, RecursionError) as error:  # numbers and nests beyond all bounds
+        raise FileFormatError(f"{path} is not JSON that can be read: {error}.") from error
+
+
+def read_text(path: Path) -> str:
+    """The content of a UTF-8 file; FileFormatError when it cannot be read or is no text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"{path} is not a text file (byte {error.start}).") from error
 
 
 def parse(content: object, into: type[T], *, source: str) -> T:
@@ -60,11 +78,13 @@ def parse(content: object, into: type[T], *, source: str) -> T:
         FileFormatError: One sentence for the first fault: where, what was expected, what came.
     """
     # pydantic costs 0.15 s to import, and only commands that read a file need it
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         # by way of JSON, where strict mode still takes arrays for tuples
-        return TypeAdapter(into).validate_json(json.dumps(content, default=str))
+        parser = _parser(into)  # type: ignore[arg-type]  # classes are hashable
+        parsed: T = parser.validate_json(json.dumps(content, default=str))
+        return parsed
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"]) or "the file"
@@ -75,6 +95,13 @@ def parse(content: object, into: type[T], *, source: str) -> T:
         else:
             message = f"is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
         raise FileFormatError(f"{source}: {where} {message}.") from error
+
+
+@functools.cache
+def _parser(into: type) -> Any:
+    from pydantic import TypeAdapter  # as in `parse`
+
+    return TypeAdapter(into)
 
 
 def to_plain(value: object) -> Any:
@@ -90,6 +117,27 @@ def write_json(path: Path, content: object, *, indent: int | None = 1) -> None:
     """
     text = json.dumps(content, indent=indent, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
+
+
+def write_lines(path: Path, content: Mapping[str, Any], *, listed: Collection[str]) -> None:
+    """Write JSON atomically that people can read and compare: a line for each key.
+
+    Args:
+        path: Where to.
+        content: By key; values may be dataclasses, whose fields at their default are left out.
+        listed: Keys of sequences whose entries get a line each.
+
+    Raises:
+        StorageError: The file could not be written; an earlier one is untouched.
+    """
+    lines = []
+    for key, value in content.items():
+        if key in listed and value:
+            entries = ",\n  ".join(_compact(entry) for entry in value)
+            lines.append(f'"{key}": [\n  {entries}\n]')
+        else:
+            lines.append(f'"{key}": {_compact(value)}')
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -123,13 +171,30 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path} is not a text file (byte {error.start}).") from error
+def _is_deep(content: object) -> bool:
+    """Whether tables and arrays are nested deeper than functions that follow them may recurse."""
+    level = [content]
+    for _ in range(_DEEPEST):
+        tables = [value for value in level if isinstance(value, dict)]
+        arrays = [value for value in level if isinstance(value, list)]
+        level = [inner for table in tables for inner in table.values()]
+        level += [inner for array in arrays for inner in array]
+    return bool(level)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(_without_defaults(value), separators=(",", ":"), allow_nan=False)
+
+
+def _without_defaults(value: object) -> Any:
+    if isinstance(value, tuple):
+        return [_without_defaults(entry) for entry in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    items = ((item, getattr(value, item.name)) for item in dataclasses.fields(value))
+    return {
+        item.name: _without_defaults(content) for item, content in items if content != item.default
+    }
 
 
 def _unknown_key(into: type, location: tuple[int | str, ...]) -> str:

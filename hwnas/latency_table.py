@@ -1,7 +1,6 @@
 """A latency table: raw timings of layers on a device, and how far their sums can be trusted."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from hwnas import files, resources
 from hwnas.catalog import FloatArray, IntArray, LayerCatalog, total
 from hwnas.errors import FileFormatError, SpaceMismatchError
 from hwnas.layers import EMPTY, LayerSpec
-from hwnas.measurement import Measurement, Provenance, Samples
+from hwnas.measurement import EnergyBlock, Measurement, Provenance, Samples
+from hwnas.units import MS_PER_S
 
 FORMAT = "hwnas latency table"
 VERSION = 1
@@ -90,6 +90,38 @@ class Quality:
     repeatability_spearman: float
 
 
+@dataclass(frozen=True, slots=True)
+class EnergyFit:
+    """How much energy networks take for their latency, by a meter, and how far that is right.
+
+    An inference takes the power that networks draw beyond the idle device, times its latency:
+    on fixed cores and clocks the power differs little from network to network.
+
+    Attributes:
+        meter: Which: ``rapl``, ``ina3221`` or ``battery``.
+        active_mw: Median over the networks of their energy by their measured latency.
+        networks: Whole networks whose energy was measured.
+        mape: Mean absolute error, percent of what was measured, of energies predicted from
+            predicted latencies; both with numbers that the network had no part in.
+        bias: Mean error, percent; positive where predictions are too high.
+        spearman: Rank correlation of predicted and measured.
+        repeatability_mape: The same error between two halves of the measurements; None where
+            networks were metered only once.
+    """
+
+    meter: str
+    active_mw: float
+    networks: int
+    mape: float
+    bias: float
+    spearman: float
+    repeatability_mape: float | None = None
+
+    def energy_mj(self, latency_ms: FloatArray) -> FloatArray:
+        """Energy of inferences that take so long, shape as given."""
+        return latency_ms * (self.active_mw / MS_PER_S)
+
+
 @dataclass(frozen=True)
 class LatencyTable:
     """Layers timed on one device with one runtime, precision and number of threads.
@@ -115,6 +147,7 @@ class LatencyTable:
         overhead: Timings of a model that only hands its input through.
         layers: What was measured.
         networks: Whole networks, to compare with.
+        energy: What a meter said of them; None where there was no meter.
     """
 
     device: str
@@ -131,6 +164,7 @@ class LatencyTable:
     overhead: tuple[Samples, ...]
     layers: tuple[LayerTiming, ...]
     networks: tuple[NetworkTiming, ...]
+    energy: EnergyFit | None = None
 
     __pydantic_config__ = files.STRICT
 
@@ -160,7 +194,9 @@ class LatencyTable:
 
     def write(self, path: Path) -> None:
         """Write the table atomically, one layer a line; StorageError when that fails."""
-        files.write_text(path, _as_text(self))
+        fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(LatencyTable)}
+        content = {"format": FORMAT, "version": VERSION} | fields
+        files.write_lines(path, content, listed=("sessions", "overhead", "layers", "networks"))
 
     def bind(self, space: IndexedSpace) -> "BoundLatencyTable":
         """The table as a source of latencies for the architectures of a space.
@@ -220,7 +256,7 @@ class LatencyTable:
         return self.overhead_ms + sum(self.cost_ms[layer] for layer in layers if layer != EMPTY)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BoundLatencyTable(LatencyTable):
     """A latency table that knows the genes of one space.
 
@@ -280,15 +316,22 @@ def _faults(table: LatencyTable) -> Iterator[str]:
             yield f"networks.{i} names a layer that the table does not hold"
         if not (_positive(network.measured_ms) and _positive(network.predicted_ms)):
             yield f"networks.{i} has a latency that is not above 0"
-    for name in ("canary_ms", "scale"):
-        if not _positive(getattr(table, name)):
-            yield f"{name} is {getattr(table, name)}; expected a number above 0"
-    if not math.isfinite(table.boundary_ms):
-        yield f"boundary_ms is {table.boundary_ms}; expected a number"
+    yield from _fit_faults(table)
     if not table.sessions:
         yield "sessions is empty; expected where the numbers came from"
     if len({timing.layer for timing in table.layers}) < len(table.layers):
         yield "layers names a layer twice"
+
+
+def _fit_faults(table: LatencyTable) -> Iterator[str]:
+    fitted = {"canary_ms": table.canary_ms, "scale": table.scale}
+    if table.energy is not None:
+        fitted["energy.active_mw"] = table.energy.active_mw
+    for name, value in fitted.items():
+        if not _positive(value):
+            yield f"{name} is {value}; expected a number above 0"
+    if not math.isfinite(table.boundary_ms):
+        yield f"boundary_ms is {table.boundary_ms}; expected a number"
 
 
 def _sample_faults(where: str, samples: tuple[Samples, ...]) -> Iterator[str]:
@@ -301,34 +344,16 @@ def _sample_faults(where: str, samples: tuple[Samples, ...]) -> Iterator[str]:
             yield f"{where} has {visit.runs} runs in a sample; expected at least 1"
         if not _positive(visit.drift):
             yield f"{where} has a drift of {visit.drift}; expected a number above 0"
+        if visit.energy is not None:
+            yield from _block_faults(where, visit.energy)
+
+
+def _block_faults(where: str, block: EnergyBlock) -> Iterator[str]:
+    if block.runs < 1 or not _positive(block.seconds):
+        yield f"{where} has an energy block of {block.runs} runs in {block.seconds} s"
+    if not (0 <= block.mj < math.inf and 0 <= block.idle_mw < math.inf):
+        yield f"{where} has an energy of {block.mj} mJ at {block.idle_mw} mW idle"
 
 
 def _positive(value: float) -> bool:
     return 0 < value < math.inf
-
-
-def _as_text(table: LatencyTable) -> str:
-    """JSON with a line for each layer and network, so that changes are readable."""
-    lines = [f'"format": {json.dumps(FORMAT)}', f'"version": {VERSION}']
-    for item in dataclasses.fields(LatencyTable):
-        value = getattr(table, item.name)
-        if item.name in ("layers", "networks", "sessions", "overhead"):
-            entries = ",\n  ".join(_compact(_plain(entry)) for entry in value)
-            lines.append(f'"{item.name}": [\n  {entries}\n]' if value else f'"{item.name}": []')
-        else:
-            lines.append(f'"{item.name}": {_compact(_plain(value))}')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _compact(content: object) -> str:
-    return json.dumps(content, separators=(",", ":"), allow_nan=False)
-
-
-def _plain(value: object) -> Any:
-    """Dataclasses as mappings without fields that are at their default."""
-    if isinstance(value, tuple):
-        return [_plain(entry) for entry in value]
-    if not dataclasses.is_dataclass(value):
-        return value
-    items = ((item, getattr(value, item.name)) for item in dataclasses.fields(value))
-    return {item.name: _plain(content) for item, content in items if content != item.default}

@@ -1,9 +1,36 @@
-"""Raw timings, what they come to, and where they came from."""
+"""Raw timings and meter readings, what they come to, and where they came from."""
 
 import statistics
 from dataclasses import dataclass
 
+from hwnas import files
 from hwnas.units import NS_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyBlock:
+    """What an energy meter gave while one model ran again and again for seconds.
+
+    Attributes:
+        meter: Which: ``rapl``, ``ina3221`` or ``battery``.
+        runs: Inferences.
+        seconds: How long they took together.
+        mj: Energy that the meter counted meanwhile, idle power included.
+        idle_mw: What the same meter said while the device was idle, before the models.
+    """
+
+    meter: str
+    runs: int
+    seconds: float
+    mj: float
+    idle_mw: float
+
+    __pydantic_config__ = files.STRICT
+
+    @property
+    def inference_mj(self) -> float:
+        """Energy of one inference beyond what the idle device takes in that time."""
+        return (self.mj - self.idle_mw * self.seconds) / self.runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +42,60 @@ class Samples:
         runs: Inferences that one sample covers; more than 1 for models near the clock's grain.
         drift: How slow the machine was around the visit, as a ratio to the table's usual; 1 if
             nothing was watched.
+        energy: Of a block of further runs after the timings; None where no meter was read.
     """
 
     ns: tuple[int, ...]
     runs: int = 1
     drift: float = 1.0
+    energy: EnergyBlock | None = None
 
     @property
     def median_ms(self) -> float:
         """Median milliseconds of one inference, drift divided out."""
         return statistics.median(self.ns) / (self.runs * NS_PER_MS * self.drift)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """How a device was set and how it fared at one moment; None for what could not be read.
+
+    Attributes:
+        governor: CPU frequency governor of the cores that may be used; all if they differ.
+        frequency_mhz: Of the fastest of these cores.
+        temperature_c: Of the hottest sensor, degrees Celsius.
+        battery_percent: Charge of the battery.
+        battery_status: As the kernel names it, such as ``Discharging``.
+    """
+
+    governor: str | None = None
+    frequency_mhz: float | None = None
+    temperature_c: float | None = None
+    battery_percent: int | None = None
+    battery_status: str | None = None
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """How steady a device was while a table was measured, as its canary network shows.
+
+    Attributes:
+        stretches: Parts of the work between two visits to the canary, those made again included.
+        drifted: Of these, how many the device's speed changed in, or something else ran beside;
+            what was measured in them was measured again.
+        unsettled: Layers and whole networks that have less than half of their visits in steady
+            stretches even so; visits from drifted ones count for them.
+        canary_low: Ratio to the canary's usual time that a twentieth of the visits to it are below.
+        canary_high: Ratio that a twentieth are above.
+    """
+
+    stretches: int
+    drifted: int
+    unsettled: int
+    canary_low: float
+    canary_high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +111,17 @@ class Provenance:
         python: Of the agent.
         runtime_version: Of the runtime that the table names.
         threads: Of every operator.
-        governor: CPU frequency governor; None where it cannot be read.
-        frequency_mhz: Of the first core when the agent started; None where it cannot be read.
-        warm_up_runs: Inferences before the samples of each visit.
+        warm_up_runs: Least inferences before the samples of each visit.
         rounds: Visits to each model.
         min_samples: Least number of samples a visit takes.
         visit_ms: Time after which a visit ends once it has them.
         seed: Of the order of visits, the weights and the choice of whole networks.
+        warm_up_ms: Least time that inferences before the samples take.
+        cores: CPUs that the models were pinned to; empty when to none.
+        meter: What measured energy; None where nothing did.
+        before: The device when measuring began.
+        after: The device when it had ended; None when the last part was cut short.
+        stability: How steady it was meanwhile; None where no canary watched.
     """
 
     date: str
@@ -57,13 +132,17 @@ class Provenance:
     python: str
     runtime_version: str
     threads: int
-    governor: str | None
-    frequency_mhz: float | None
     warm_up_runs: int
     rounds: int
     min_samples: int
     visit_ms: float
     seed: int
+    warm_up_ms: float = 0.0
+    cores: tuple[int, ...] = ()
+    meter: str | None = None
+    before: DeviceState = DeviceState()
+    after: DeviceState | None = None
+    stability: Stability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +177,16 @@ class Measurement:
         return abs(first - second) / self.median_ms
 
     @property
+    def spread(self) -> float:
+        """Relative range of the middle half of the visits: how unsteady the device was."""
+        if len(self.samples) < 2:
+            return 0.0
+        low, _, high = statistics.quantiles(
+            (visit.median_ms for visit in self.samples), method="inclusive"
+        )
+        return (high - low) / self.median_ms
+
+    @property
     def drift(self) -> float:
         """How slow the machine was while this was measured, as `Samples.drift`; their median."""
         return statistics.median(visit.drift for visit in self.samples)
@@ -106,3 +195,9 @@ class Measurement:
     def count(self) -> int:
         """Number of raw samples."""
         return sum(len(visit.ns) for visit in self.samples)
+
+    @property
+    def energy_mj(self) -> float | None:
+        """Energy of one inference beyond idle: the median of its blocks; None without any."""
+        found = [visit.energy.inference_mj for visit in self.samples if visit.energy is not None]
+        return statistics.median(found) if found else None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,8 @@ from hwnas.catalog import FloatArray
 from hwnas.errors import InputError, UnknownNameError
 from hwnas.units import format_quantity
 
-_BUDGET = re.compile(r"\s*([a-z_]\w*)\s*(<=|>=)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([kMG]?)\s*$", re.I)
+_NAME = r"[a-z_]\w*(?:@[a-z0-9][\w.-]*)?"
+_BUDGET = re.compile(rf"\s*({_NAME})\s*(<=|>=)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([kMG]?)\s*$", re.I)
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
 
@@ -24,6 +25,7 @@ class Objective:
         label: For axes and tables, such as ``peak memory``.
         maximise: Whether more is better, as for accuracy.
         model: Whether the number is computed rather than measured, as energy is.
+        per_device: Whether it differs from device to device, as latency does.
     """
 
     name: str
@@ -31,6 +33,11 @@ class Objective:
     label: str
     maximise: bool = False
     model: bool = False
+    per_device: bool = False
+
+    def on(self, device: str) -> "Objective":
+        """The same quantity on another device than the search's own: ``latency_ms@pixel_8``."""
+        return replace(self, name=f"{self.name}@{device}", label=f"{self.label} on {device}")
 
     @property
     def title(self) -> str:
@@ -94,17 +101,29 @@ class Budget:
 
 
 def resolve_objective(name: str, known: Sequence[str]) -> str:
-    """The full name of an objective, which may be given without its unit (``latency``).
+    """The full name of an objective, which may be given without its unit (``latency@pixel_8``).
 
     Raises:
         UnknownNameError: No objective, or more than one, is called so.
     """
     if name in known:
         return name
-    without_unit = [full for full in known if full.rpartition("_")[0] == name]
+    without_unit = [full for full in known if _without_unit(full) == name]
     if len(without_unit) == 1:
         return without_unit[0]
     raise UnknownNameError("objective", name, known)
+
+
+def split_device(name: str) -> tuple[str, str]:
+    """An objective's name without its device, and the device: empty for the search's own."""
+    base, _, device = name.partition("@")
+    return base, device
+
+
+def _without_unit(name: str) -> str:
+    base, device = split_device(name)
+    stem = base.rpartition("_")[0]
+    return f"{stem}@{device}" if device else stem
 
 
 def violations(budgets: Sequence[Budget], values: Mapping[str, FloatArray]) -> FloatArray:

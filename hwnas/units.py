@@ -1,6 +1,7 @@
 """Unit conversions and how quantities are shown to people."""
 
 NS_PER_MS = 1_000_000
+MS_PER_S = 1000
 PJ_PER_MJ = 1e9  # picojoule in a millijoule
 
 BYTES_PER_FP32 = 4

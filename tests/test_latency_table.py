@@ -8,6 +8,7 @@ import pytest
 from hwnas.errors import FileFormatError, SpaceMismatchError
 from hwnas.latency_table import (
     BoundLatencyTable,
+    EnergyFit,
     LatencyTable,
     LayerTiming,
     NetworkTiming,
@@ -15,20 +16,23 @@ from hwnas.latency_table import (
     profile_command,
     table_path,
 )
-from hwnas.measurement import Measurement, Provenance, Samples
+from hwnas.measurement import EnergyBlock, Measurement, Provenance, Samples
 from hwnas.protocols import architecture_layers
 from hwnas.spaces import load_space
 
 SPACE = load_space(Path(__file__).parent / "data" / "profile_space.toml")
 ORIGIN = Provenance(
     date="2026-01-01T00:00:00+00:00", command="hwnas profile host", hwnas_version="1", cpu="c",
-    os="o", python="3.11", runtime_version="1.31", threads=1, governor=None, frequency_mhz=None,
+    os="o", python="3.11", runtime_version="1.31", threads=1,
     warm_up_runs=2, rounds=5, min_samples=5, visit_ms=10.0, seed=0,
 )  # fmt: skip
 
 
 def ms(value: float) -> tuple[Samples, ...]:
     return (Samples((round(value * 1e6),)),)
+
+
+METERED = (Samples((2_000_000,), energy=EnergyBlock("rapl", 10, 0.25, 43.5, 50.0)),)
 
 
 def made_table(**changes: object) -> LatencyTable:
@@ -48,7 +52,8 @@ def made_table(**changes: object) -> LatencyTable:
         quality=Quality(2, 3.0, -1.0, 0.9, 6.0, 5.0, 2.0, 0.95),
         overhead=ms(0.5),
         layers=tuple(LayerTiming(layer, ms(0.75 + i)) for i, layer in enumerate(layers, start=1)),
-        networks=(NetworkTiming((0, 1), 5.0, 5.1, ms(5.0)), NetworkTiming((0,), 2.0, 1.9, ms(2.0))),
+        networks=(NetworkTiming((0, 1), 5.0, 5.1, ms(5.0)), NetworkTiming((0,), 2.0, 1.9, METERED)),
+        energy=EnergyFit("rapl", 1500.0, 2, 3.0, -1.0, 0.9, 2.0),
     )
     return dataclasses.replace(table, **changes)
 
@@ -155,6 +160,15 @@ def test_another_file_is_refused(content: str, tmp_path: Path) -> None:
     ('"ns":[1750000]', '"ns":[1750000],"drift":-1.0'),
     ('"ns":[1750000]', '"ns":[1750000],"speed":1'),
     ('"scale": 2.0', '"scale": Infinity'),
+    ('"active_mw":1500.0', '"active_mw":0.0'),
+    ('"active_mw":1500.0', '"active_mw":NaN'),
+    ('"active_mw":1500.0', '"active_mw":1500.0,"more":1'),
+    ('"seconds":0.25', '"seconds":0.0'),
+    ('"mj":43.5', '"mj":-43.5'),
+    ('"mj":43.5', '"mj":NaN'),
+    ('"idle_mw":50.0', '"idle_mw":Infinity'),
+    ('"runs":10', '"runs":0'),
+    ('"runs":10', '"runs":10,"more":1'),
     ('"boundary_ms": 0.25', '"boundary_ms": NaN'),
     ('"canary_ms": 1.5', '"canary_ms": 0.0'),
     ('"threads": 1', '"threads": "1"'),

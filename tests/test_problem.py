@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from hwnas.errors import InputError, UnknownNameError
-from hwnas.problem import Budget, Objective, resolve_objective, violations
+from hwnas.problem import Budget, Objective, resolve_objective, split_device, violations
 
-KNOWN = ("accuracy", "latency_ms", "params", "peak_memory_bytes")
+KNOWN = (
+    "accuracy", "latency_ms", "params", "peak_memory_bytes", "latency_ms@pixel_8",
+    "latency_ms@my-pi.2",
+)  # fmt: skip
 
 
 def test_losses_are_minimised_whichever_way_the_objective_goes():
@@ -29,13 +32,18 @@ def test_signs_flip_back():
         ("params<=1e6", Budget("params", 1e6)),
         ("accuracy>=88", Budget("accuracy", 88.0, at_most=False)),
         ("peak_memory<=300k", Budget("peak_memory_bytes", 3e5)),
+        ("latency_ms@pixel_8<=12", Budget("latency_ms@pixel_8", 12.0)),
+        ("latency@my-pi.2 >= 1.5", Budget("latency_ms@my-pi.2", 1.5, at_most=False)),
     ],
 )
 def test_a_budget_is_read_from_text(text, budget):
     assert Budget.parse(text, KNOWN) == budget
 
 
-@pytest.mark.parametrize("text", ["latency", "latency_ms<2", "latency_ms<=", "<=2", "params<=1x"])
+@pytest.mark.parametrize(
+    "text",
+    ["latency", "latency_ms<2", "latency_ms<=", "<=2", "params<=1x", "latency_ms@<=2", "a@b/c<=2"],
+)
 def test_text_that_is_no_budget_is_refused_with_an_example(text):
     with pytest.raises(InputError, match=r"not of the form NAME<=NUMBER .*latency_ms<=2\.5"):
         Budget.parse(text, KNOWN)
@@ -79,6 +87,13 @@ def test_a_budget_reads_back_from_how_it_is_shown():
 def test_an_objective_may_be_called_without_its_unit():
     assert resolve_objective("latency", KNOWN) == "latency_ms"
     assert resolve_objective("params", KNOWN) == "params"
+
+
+def test_an_objective_on_another_device_has_it_in_name_and_label():
+    objective = Objective("latency_ms", "ms", "latency", per_device=True).on("pixel_8")
+    assert (objective.name, objective.title) == ("latency_ms@pixel_8", "latency on pixel_8")
+    assert split_device(objective.name) == ("latency_ms", "pixel_8")
+    assert split_device("latency_ms") == ("latency_ms", "")
 
 
 def test_a_name_that_two_objectives_share_is_refused():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 from hwnas import plugins
 from hwnas.errors import HwnasError, HwnasWarning
@@ -19,13 +20,28 @@ file with [bold]run[/].
 """
 
 _ORDER = (
-    "quickstart", "devices", "profile", "search", "resume", "front", "plot", "export", "measure",
-    "run",
+    "quickstart", "devices", "profile", "tables", "search", "resume", "front", "plot", "export",
+    "measure", "run",
 )  # fmt: skip
 
+
+class _InOrder(TyperGroup):
+    """Commands in the order of a user's work, also those that have commands of their own."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        del ctx
+        return _commands()
+
+
+def _commands() -> list[str]:
+    found = plugins.names("hwnas.cli")
+    return [name for name in _ORDER if name in found] + sorted(set(found) - set(_ORDER))
+
+
 app = typer.Typer(
-    help=_HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
-    add_completion=False, context_settings={"help_option_names": ["-h", "--help"]},
+    cls=_InOrder, help=_HELP, no_args_is_help=True, rich_markup_mode="rich",
+    pretty_exceptions_enable=False, add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
 
@@ -51,13 +67,12 @@ def _options(
     del debug, version  # main reads --debug itself, to see errors before parsing too
 
 
-def _commands() -> list[str]:
-    found = plugins.names("hwnas.cli")
-    return [name for name in _ORDER if name in found] + sorted(set(found) - set(_ORDER))
-
-
 for _name in _commands():
-    app.command(_name)(plugins.load("hwnas.cli", _name, what="command").command)
+    _module = plugins.load("hwnas.cli", _name, what="command")
+    if hasattr(_module, "app"):
+        app.add_typer(_module.app, name=_name)
+    else:
+        app.command(_name)(_module.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -23,7 +23,7 @@ def command(
     ] = "",
     threads: _options.Threads = 1,
 ) -> None:
-    """Measure the latency of a model file on a device.
+    """Measure the latency of a model file on a device, and its energy where there is a meter.
 
     The file may come from anywhere, at any precision that the runtime runs; sizes that it leaves
     open, such as the batch, are taken as 1.
@@ -38,3 +38,8 @@ def command(
         f"{model} on {device}: {measured.median_ms:.4g} ms (median of {measured.count} samples; "
         f"two halves differ by {100 * measured.repeatability:.1f} %)"
     )
+    if measured.energy_mj is not None and measured.provenance is not None:
+        say(
+            f"{measured.energy_mj:.4g} mJ an inference beyond the idle device, by its meter "
+            f"{measured.provenance.meter}."
+        )

@@ -1,15 +1,23 @@
 """``hwnas profile``."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hwnas.cli import _options
 from hwnas.cli._console import progress_bars, say
 
+if TYPE_CHECKING:
+    from hwnas.latency_table import LatencyTable
+    from hwnas.workflows.several_devices import Profiled
+
 
 def command(
-    device: Annotated[str, typer.Argument(help="A device's name or TOML file.")] = "host",
+    devices: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DEVICE]...", help="Names or TOML files.  [default: host]"),
+    ] = None,
     space: _options.Space = "ofa_mbv3_w1.0",
     resolution: _options.Resolutions = None,
     data: Annotated[
@@ -36,18 +44,58 @@ def command(
     Each runtime, precision and number of threads has a table of its own: what is fastest with one
     need not be with another.
 
+    Several devices are measured at the same time, those at the same address in turns. One that
+    fails does not stop the others; the exit status is then 1. Do not measure this machine at the
+    same time as others: sending them models disturbs it.
+
     Example: hwnas profile host --space ofa_mbv3_w1.0 --resolution 160 --resolution 224
 
     Example: hwnas profile host --space mbv3_small_32 --runtime litert --precision int8
+
+    Example: hwnas profile my-pi my-phone --space mbv3_small_32 --runtime litert
     """
     from hwnas import workflows
 
+    settings: dict[str, Any] = {
+        "resolutions": tuple(resolution or ()), "data": data, "classes": classes,
+        "in_channels": in_channels, "runtime": runtime, "precision": precision,
+        "threads": threads, "networks": networks, "seed": seed,
+    }  # fmt: skip
+    wanted = devices or ["host"]
+    if len(wanted) > 1:
+        _several(wanted, space, settings)
+        return
     with progress_bars() as bars:
-        path, table = workflows.profile(
-            device, space, resolutions=tuple(resolution or ()), data=data, classes=classes,
-            in_channels=in_channels, runtime=runtime, precision=precision, threads=threads,
-            networks=networks, seed=seed, on_progress=bars,
-        )  # fmt: skip
-    say(f"{path}: {len(table.layers)} layers.")
+        path, table = workflows.profile(wanted[0], space, **settings, on_progress=bars)
+    say(_told(table, path))
+
+
+def _several(devices: list[str], space: str, settings: dict[str, Any]) -> None:
+    from hwnas import workflows
+
+    def at_once(one: "Profiled") -> None:
+        if one.error is not None:
+            typer.echo(f"Error: {one.error}", err=True)
+
+    with progress_bars() as bars:
+        ended = workflows.profile_devices(
+            devices, space, **settings, on_progress=bars, on_end=at_once
+        )
+    for one in ended:
+        say(
+            f"{one.device}: "
+            + (_told(one.table, one.path) if one.table else f"failed: {one.error}")
+        )
+    if any(one.error is not None for one in ended):
+        raise typer.Exit(1)
+
+
+def _told(table: "LatencyTable", path: Path | None) -> str:
+    from hwnas import workflows
+
+    text = f"{path}: {len(table.layers)} layers."
     if table.quality is not None:
-        say(workflows.quality_sentence(table.quality))
+        text += f"\n{workflows.quality_sentence(table.quality)}"
+    if table.energy is not None:
+        text += f"\n{workflows.energy_sentence(table.energy)}"
+    return text

@@ -19,13 +19,17 @@ def command(
         list[str] | None,
         typer.Option(
             help="accuracy, latency_ms, params, macs, model_size_bytes, peak_memory_bytes or "
-            "energy_mj; two to five.  [default: accuracy, latency_ms]"
+            "energy_mj; two to five. latency_ms@pixel_8 and energy_mj@pixel_8 are those of another "
+            "device.",
+            show_default="accuracy, latency_ms",
         ),
     ] = None,
     budget: Annotated[
         list[str] | None,
         typer.Option(
-            "--budget", "-b", help='Hard bound such as "latency_ms<=2.5" or "params<=1M".'
+            "--budget",
+            "-b",
+            help='Hard bound such as "latency_ms<=2.5", "params<=1M" or "latency_ms@pixel_8<=12".',
         ),
     ] = None,
     evaluations: Annotated[int, typer.Option(min=1, help="Architectures to evaluate.")] = 200,
@@ -43,7 +47,8 @@ def command(
         list[str] | None,
         typer.Option(
             help="Precision of weights and activations; repeatable: then the search chooses one "
-            "for each network.  [default: fp32]"
+            "for each network.",
+            show_default="fp32",
         ),
     ] = None,
     threads: _options.Threads = 1,
@@ -56,6 +61,13 @@ def command(
     search goes on with hwnas resume.
 
     Example: hwnas search --data fashion_mnist_10k --budget "latency_ms<=0.3" --out runs/first
+
+    For several devices, name the others after @. Each needs its own table (hwnas profile NAME);
+    it is used with the same runtime and threads, unless device.others in an experiment's file,
+    which hwnas run takes, says otherwise.
+
+    Example: hwnas search --data fashion_mnist_10k --objective accuracy --objective latency_ms
+    --objective latency_ms@raspberry_pi_4 --budget "latency_ms@pixel_8<=12" --out runs/three
     """
     from hwnas import workflows
 

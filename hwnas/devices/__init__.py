@@ -5,8 +5,22 @@ from hwnas.devices.descriptor import (
     EnergyModel,
     Measuring,
     device_names,
+    is_name,
     load_device,
+    parse_device,
 )
+from hwnas.devices.hardware import Cores, Hardware
 from hwnas.devices.transports import reachable
 
-__all__ = ["Device", "EnergyModel", "Measuring", "device_names", "load_device", "reachable"]
+__all__ = [
+    "Cores",
+    "Device",
+    "EnergyModel",
+    "Hardware",
+    "Measuring",
+    "device_names",
+    "is_name",
+    "load_device",
+    "parse_device",
+    "reachable",
+]

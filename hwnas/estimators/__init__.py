@@ -6,10 +6,11 @@ from typing import Any
 
 from hwnas import plugins
 from hwnas.devices import Device
-from hwnas.errors import UnknownNameError
+from hwnas.errors import InputError, UnknownNameError
 from hwnas.estimators._by_precision import ByPrecision
-from hwnas.latency_table import LatencyTable
-from hwnas.problem import Objective, resolve_objective
+from hwnas.estimators._on_device import OnDevice
+from hwnas.imported_table import AnyTable
+from hwnas.problem import Objective, resolve_objective, split_device
 from hwnas.protocols import Estimator, SearchSpace
 from hwnas.spaces.precision_choice import PrecisionSpace
 
@@ -24,16 +25,18 @@ class EstimatorContext:
         tables: Latency tables of that device, by precision.
         precision: Of weights and activations; not used where the space has a gene for it.
         resources: Whatever one particular estimator documents, by its file name.
+        others: By name, the same for each other device that an objective names after ``@``.
     """
 
     space: SearchSpace
     device: Device | None = None
-    tables: Mapping[str, LatencyTable] = field(default_factory=dict)
+    tables: Mapping[str, AnyTable] = field(default_factory=dict)
     precision: str = "fp32"
     resources: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, "EstimatorContext"] = field(default_factory=dict)
 
     @property
-    def table(self) -> LatencyTable | None:
+    def table(self) -> AnyTable | None:
         """The latency table of the precision; None when it is not at hand."""
         return self.tables.get(self.precision)
 
@@ -49,9 +52,24 @@ def objectives() -> dict[str, tuple[Objective, tuple[str, ...]]]:
 
 
 def objective(name: str) -> Objective:
-    """An objective by its name, with or without unit; UnknownNameError lists the known ones."""
+    """An objective by its name, with or without unit, on a device where ``@`` names one.
+
+    Raises:
+        UnknownNameError: There is no such objective; lists the known ones.
+        InputError: It is named with a device, and is the same on all of them.
+    """
     known = objectives()
-    return known[resolve_objective(name, tuple(known))][0]
+    base, device = split_device(name)
+    found = known[resolve_objective(base, tuple(known))][0]
+    if not device:
+        return found
+    if not found.per_device:
+        kinds = ", ".join(name for name, (each, _) in known.items() if each.per_device)
+        raise InputError(
+            f"{name} names a device, and {found.name} is the same on every one; of a device can "
+            f"be: {kinds}."
+        )
+    return found.on(device)
 
 
 def create(name: str, context: EstimatorContext, *, estimator: str | None = None) -> Estimator:
@@ -65,8 +83,15 @@ def create(name: str, context: EstimatorContext, *, estimator: str | None = None
         estimator: Which one, by file name; None for the only (or first) one that offers it.
 
     Raises:
-        UnknownNameError: The objective is unknown, or that estimator does not offer it.
+        UnknownNameError: The objective or its device is unknown, or that estimator does not
+            offer it.
     """
+    base, device = split_device(name)
+    if device:
+        objective(name)  # refuses what does not depend on a device
+        if device not in context.others:
+            raise UnknownNameError(f"device of {name}", device, context.others)
+        return OnDevice(create(base, context.others[device], estimator=estimator), device)
     wanted = objective(name)
     offered = objectives()[wanted.name][1]
     chosen = estimator or offered[0]

@@ -1,20 +1,26 @@
-"""Costs that follow from the layers alone: exact counts, and energy as a model."""
+"""Costs that follow from the layers alone: exact counts, and energy as a model.
 
-from dataclasses import dataclass
+Where the device's tables hold the energy of networks that a meter measured, energy is theirs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from hwnas.catalog import FloatArray, IntArray, LayerCatalog, largest, total
 from hwnas.devices import Device
 from hwnas.errors import InputError
 from hwnas.estimators import EstimatorContext
+from hwnas.imported_table import AnyTable
+from hwnas.latency_table import BoundLatencyTable, LatencyTable
 from hwnas.problem import Objective
-from hwnas.protocols import Estimate, SearchSpace
+from hwnas.protocols import Estimate, Estimator, SearchSpace
 from hwnas.units import BYTES_PER_FP32, BYTES_PER_INT32, BYTES_PER_WEIGHT, PJ_PER_MJ
 
 MACS = Objective("macs", "", "multiply-accumulates")
 PARAMS = Objective("params", "", "parameters")
 MODEL_SIZE = Objective("model_size_bytes", "bytes", "model size")
 PEAK_MEMORY = Objective("peak_memory_bytes", "bytes", "peak activation memory")
-ENERGY = Objective("energy_mj", "mJ", "energy", model=True)
+ENERGY = Objective("energy_mj", "mJ", "energy", model=True, per_device=True)
 
 _BYTES_PER_CHANNEL = 2 * (4 + 8)
 """Of an int8 file: fp32 scale and int64 zero point of a channel's weights, and of its bias."""
@@ -109,9 +115,36 @@ class CostModel:
         return Estimate(population_cost(self.objective.name, self.values, indices))
 
 
-def create(objective: Objective, context: EstimatorContext) -> CostModel:
+@dataclass(frozen=True, slots=True, eq=False)
+class MeteredEnergy:
+    """Estimator of energy from predicted latency, with the power that a meter measured."""
+
+    objective: Objective
+    table: BoundLatencyTable
+    cheap: bool = True
+
+    def estimate(self, genes: IntArray) -> Estimate:
+        """Values for canonical genes, shape (architectures, genes), in millijoules."""
+        assert self.table.energy is not None
+        return Estimate(self.table.energy.energy_mj(self.table.latency_ms(genes)))
+
+
+def create(objective: Objective, context: EstimatorContext) -> Estimator:
     """The estimator of one cost for the context's space and precision."""
+    if objective.name == ENERGY.name and is_metered(context.tables):
+        table = context.tables.get(context.precision)
+        if isinstance(table, LatencyTable):
+            return MeteredEnergy(replace(objective, model=False), table.bind(context.space))
     values = layer_costs(
         objective.name, context.space.catalog, context.device, precision=context.precision
     )
     return CostModel(objective, context.space, values)
+
+
+def is_metered(tables: Mapping[str, AnyTable]) -> bool:
+    """Whether energies of the tables, by precision, can be compared: all by the same meter."""
+    meters = {
+        table.energy.meter if isinstance(table, LatencyTable) and table.energy else None
+        for table in tables.values()
+    }
+    return len(meters) == 1 and None not in meters

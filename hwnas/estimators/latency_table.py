@@ -1,13 +1,14 @@
-"""Latency from a table of layers that were measured on the device."""
+"""Latency from a table of layers that were measured on the device, by hwnas or by others."""
 
 from hwnas.catalog import IntArray
 from hwnas.errors import InputError
 from hwnas.estimators import EstimatorContext
-from hwnas.latency_table import BoundLatencyTable, profile_command
+from hwnas.imported_table import AnyBoundTable
+from hwnas.latency_table import profile_command
 from hwnas.problem import Objective
 from hwnas.protocols import Estimate, Estimator
 
-LATENCY = Objective("latency_ms", "ms", "latency")
+LATENCY = Objective("latency_ms", "ms", "latency", per_device=True)
 
 OBJECTIVES = (LATENCY,)
 
@@ -36,7 +37,7 @@ def create(objective: Objective, context: EstimatorContext) -> Estimator:
 class TableLatency:
     """Predicted latency of architectures, in milliseconds."""
 
-    def __init__(self, table: BoundLatencyTable) -> None:
+    def __init__(self, table: AnyBoundTable) -> None:
         self._table = table
 
     @property

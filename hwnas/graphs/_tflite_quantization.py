@@ -12,6 +12,7 @@ import io
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -24,6 +25,7 @@ from hwnas.graphs._calibration import check_calibration
 
 _BITS = 8
 _MADE_UP = (-4.0, 4.0)
+_SILENCE = threading.RLock()  # what is silenced belongs to the whole process
 
 Ranges = dict[str, dict[str, NDArray[np.float32]]]
 
@@ -97,17 +99,18 @@ def _silence() -> Iterator[None]:
     A warning that keeping tensors is for debugging, a bar that is drawn although it was told not
     to be, and a line about the delegate that goes straight to descriptor 2.
     """
-    sys.stderr.flush()
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
+    with _SILENCE:
+        sys.stderr.flush()
+        saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+                warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
+                yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(null)
 
 
 def _activations(interpreter: Interpreter) -> dict[int, str]:

@@ -1,32 +1,20 @@
 """From visits to a table: drift divided out, layers and whole networks put in their places."""
 
 import dataclasses
-import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hwnas.errors import UnstableError
 from hwnas.latency_table import LatencyTable, LayerTiming, NetworkTiming
 from hwnas.measurement import Measurement, Samples
+from hwnas.profiling.energy import fit_energy
 from hwnas.profiling.fit import fit, sums
 from hwnas.profiling.plan import CANARY, OVERHEAD, Batch, Plan, layer_model, network_model
 from hwnas.profiling.quality import quality
 
 _DIGITS = 6  # of figures that are computed; raw samples are whole nanoseconds
-
-
-def usual_ms(batches: Sequence[Batch], visits: Mapping[int, Samples]) -> float:
-    """What the canary usually took: the median over all visits to it."""
-    return round(
-        statistics.median(
-            visits[number].median_ms
-            for batch in batches
-            for number, model in batch.visits
-            if model == CANARY
-        ),
-        _DIGITS,
-    )
 
 
 def without_drift(
@@ -51,18 +39,19 @@ def without_drift(
     return {model: tuple(samples) for model, samples in found.items()}
 
 
-def extend(table: LatencyTable, plan: Plan, visits: Mapping[int, Samples]) -> LatencyTable:
+def extend(
+    table: LatencyTable, plan: Plan, visits: Mapping[int, Samples], *, canary_ms: float
+) -> LatencyTable:
     """A table with what a plan measured added, and its quality stated anew.
 
     Args:
-        table: The table so far. Drift is relative to its ``canary_ms``; without sessions, to
-            what the canary usually took now.
+        table: The table so far. Drift is relative to its own ``canary_ms`` once it has sessions.
         plan: What was measured.
         visits: Timings by visit number, all of the plan's.
+        canary_ms: What the canary usually took now.
     """
     if not table.sessions:
-        usual = usual_ms(plan.batches, visits)
-        table = dataclasses.replace(table, canary=plan.canary, canary_ms=usual)
+        table = dataclasses.replace(table, canary=plan.canary, canary_ms=canary_ms)
     samples: dict[str, tuple[Samples, ...]] = {OVERHEAD: table.overhead}
     for batch in plan.batches:
         for model, seen in without_drift(batch, visits, table.canary_ms).items():
@@ -85,9 +74,12 @@ def _with_networks(
 
     Each network is predicted with what the other half of them (every other one) asks for, so
     that no prediction has seen what it is compared with.
+
+    Raises:
+        UnstableError: Predictions of a network are not above 0.
     """
     if len(networks) < 2:
-        return dataclasses.replace(table, networks=(), quality=None)
+        return dataclasses.replace(table, networks=(), quality=None, energy=None)
     overhead = table.overhead_ms
     alone = np.array([timing.median_ms - overhead for timing in table.layers])
     costs = [alone[list(layers)] for layers, _ in networks]
@@ -101,10 +93,18 @@ def _with_networks(
         for (layers, samples), ms, expected in zip(networks, measured, predicted, strict=True)
     )
     boundary, scale = fit(costs, measured - overhead)
+    if not (scale > 0 and (predicted > 0).all()):
+        raise UnstableError(
+            f"{len(networks)} whole networks on {table.device} took {np.median(measured):.4g} ms "
+            f"(median) and a model without layers {overhead:.4g} ms, which no sum of layers "
+            "explains: was it busy or throttled? Delete what is left of this profile (its .work "
+            "folder) and run the same command again."
+        )
     return dataclasses.replace(
         table,
         boundary_ms=round(boundary, _DIGITS),
         scale=round(scale, _DIGITS),
         networks=timings,
         quality=quality(timings, overhead + sums(costs, 0.0)),
+        energy=fit_energy(timings),
     )

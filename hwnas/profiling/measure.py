@@ -1,7 +1,9 @@
 """Model files measured as they are, several of them side by side if asked."""
 
+import dataclasses
 import re
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,19 +11,20 @@ import numpy as np
 
 from hwnas import plugins
 from hwnas.devices import Device
-from hwnas.errors import InputError
+from hwnas.errors import InputError, UnsteadyWarning
 from hwnas.latency_table import LatencyTable
-from hwnas.measurement import Measurement, Samples
+from hwnas.measurement import DeviceState, Measurement, Samples
 from hwnas.profiling.assembly import without_drift
-from hwnas.profiling.job import Job, lowered_job
+from hwnas.profiling.job import lowered_job
 from hwnas.profiling.origin import first_header, now, origin
 from hwnas.profiling.plan import CANARY, Batch, Discipline, make_batch
-from hwnas.profiling.records import Header, Visit
-from hwnas.profiling.session import Session
+from hwnas.profiling.records import Closing, Header, Visit
+from hwnas.profiling.session import Told, passing_session
 from hwnas.profiling.target import Target
 from hwnas.progress import Progress, silent
 
 _DISCIPLINE = Discipline(network_rounds=24)
+_LEAST_FOR_SPREAD = 8  # visits; of fewer, quartiles say little
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -76,6 +79,9 @@ def measure_models(
         InputError: A file does not exist or has the wrong ending, or the table is of another
             device, runtime or number of threads.
         DeviceError: The device was lost, lacks the runtime, or cannot load a model.
+
+    Warns:
+        UnsteadyWarning: The visits to a model differ so much that its latency can be doubted.
     """
     target = Target(device, runtime, _precision(device, runtime, table), threads)
     _check(models, target, table)
@@ -90,7 +96,7 @@ def measure_models(
         # a single model needs a look at the machine beside every visit, many models do not
         canary_every=min(discipline.canary_every, len(models)),
     )
-    header, visits = _run(target, batch, named, discipline, seed, on_progress)
+    header, after, visits = _run(target, batch, named, discipline, seed, on_progress)
     measured = origin(
         header,
         date=now(),
@@ -99,9 +105,28 @@ def measure_models(
         discipline=discipline,
         rounds=discipline.network_rounds,
         seed=seed,
+        after=after,
     )
     samples = without_drift(batch, visits, table.canary_ms if table else 1.0)
-    return tuple(Measurement(samples[name], measured) for name in named)
+    found = {name: Measurement(samples[name], measured) for name in named}
+    for name, path in named.items():
+        _doubt(path, found[name], device, discipline)
+    return tuple(found.values())
+
+
+def _doubt(path: Path, found: Measurement, device: Device, discipline: Discipline) -> None:
+    """Warn of a device that was too unsteady while a file was measured."""
+    if len(found.samples) < _LEAST_FOR_SPREAD or found.spread <= discipline.steadiness.max_spread:
+        return
+    warnings.warn(
+        f"Device {device.name} was unsteady while {path} was measured: the middle half of "
+        f"{len(found.samples)} visits spreads over {100 * found.spread:.0f} % of their median, "
+        f"{found.median_ms:.4g} ms, and two halves of them differ by "
+        f"{100 * found.repeatability:.0f} %. Close other programs, let it cool or pin its cores "
+        "(measuring in its file), then measure again.",
+        UnsteadyWarning,
+        stacklevel=3,
+    )
 
 
 def _precision(device: Device, runtime: str, table: LatencyTable | None) -> str:
@@ -138,27 +163,38 @@ def _run(
     discipline: Discipline,
     seed: int,
     on_progress: Progress,
-) -> tuple[Header, dict[int, Samples]]:
+) -> tuple[Header, DeviceState | None, dict[int, Samples]]:
     headers: list[Header] = []
+    after: DeviceState | None = None
     visits: dict[int, Samples] = {}
 
-    def on_record(line: str, record: Header | Visit) -> None:
+    def on_record(line: str, record: Told) -> None:
+        nonlocal after
         del line
+        note = ""
         if isinstance(record, Visit):
             visits[record.visit] = record.samples
-            on_progress("measuring", len(visits), len(batch.visits))
-        else:
+        elif isinstance(record, Header):
             headers.append(record)
+        elif isinstance(record, Closing):
+            after = record.after
+        else:
+            note = f"cooling down from {record.waiting.temperature_c:.0f} °C"
+        on_progress("measuring", len(visits), len(batch.visits), note)
 
-    canary = lowered_job(target, batch, name="measure", seed=seed, timing=discipline.timing)
+    canary = lowered_job(
+        target, batch, name="measure", seed=seed, timing=discipline.timing,
+        energy_blocks=discipline.energy_blocks,
+    )  # fmt: skip
 
     def content(file_name: str) -> bytes:
         name = Path(file_name).stem
         return canary.content(file_name) if name == CANARY else named[name].read_bytes()
 
-    job = Job(canary.name, canary.visits, content, discipline.timing)
-    with tempfile.TemporaryDirectory(prefix="hwnas-") as folder:
-        session = Session(target, Path(folder))
+    job = dataclasses.replace(canary, content=content)
+    with (
+        tempfile.TemporaryDirectory(prefix="hwnas-") as folder,
+        passing_session(target, Path(folder)) as session,
+    ):
         session.run(job, done=(), on_record=on_record)
-        session.close()
-    return first_header(headers, target.device.name), visits
+    return first_header(headers, target.device.name), after, visits

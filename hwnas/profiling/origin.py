@@ -1,12 +1,11 @@
 """Where and how something was measured, as it is written down."""
 
-import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from importlib import metadata
 
 from hwnas.errors import DeviceError
-from hwnas.measurement import Provenance
+from hwnas.measurement import DeviceState, Provenance, Stability
 from hwnas.profiling.plan import Discipline
 from hwnas.profiling.records import Header
 
@@ -30,21 +29,31 @@ def origin(
     discipline: Discipline,
     rounds: int,
     seed: int,
+    after: DeviceState | None = None,
+    stability: Stability | None = None,
 ) -> Provenance:
     """Where and how something was measured; the arguments are as in `Provenance`."""
-    timing = discipline.timing
+    timing, seen = discipline.timing, header.header
     return Provenance(
         date=date,
         command=command,
         hwnas_version=_own_version(),
-        **dataclasses.asdict(header.header),
+        cpu=seen.cpu,
+        os=seen.os,
+        python=seen.python,
         runtime_version=header.runtime_version,
         threads=threads,
         warm_up_runs=timing.warm_up_runs,
+        warm_up_ms=timing.warm_up_ms,
         rounds=rounds,
         min_samples=timing.min_samples,
         visit_ms=timing.visit_ms,
         seed=seed,
+        cores=seen.cores,
+        meter=seen.meter,
+        before=seen.before,
+        after=after,
+        stability=stability,
     )
 
 

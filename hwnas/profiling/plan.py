@@ -1,5 +1,6 @@
 """What a profile measures, in which batches, and in which order: the same for the same request."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -24,11 +25,12 @@ class Timing:
     """How long a visit to a model lasts.
 
     Attributes:
-        warm_up_runs: Inferences before the first sample.
+        warm_up_runs: Least number of inferences before the first sample.
         min_samples: Least number of samples.
         max_samples: Most samples.
         visit_ms: Time after which a visit ends once it has ``min_samples``.
         min_sample_us: Models shorter than this run several times for each sample.
+        warm_up_ms: Least time that inferences before the first sample take.
     """
 
     warm_up_runs: int = 2
@@ -36,6 +38,36 @@ class Timing:
     max_samples: int = 20
     visit_ms: float = 10.0
     min_sample_us: float = 100.0
+    warm_up_ms: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """What a device's speed may do between two visits to the canary network: a stretch.
+
+    Where busy processes shared two x86 cores, visits in steady stretches were 5 to 6 % off what the
+    models take in quiet, drift divided out, and visits in drifted ones 16 to 43 %.
+
+    Attributes:
+        max_step: Ratio of the canary's two times beyond which the stretch has drifted: what
+            happened in between is not known.
+        max_scatter: Interquartile range of the canary's samples, relative to their median, beyond
+            which something else runs beside it; at least twice what is usual on the device.
+        max_level: Ratio to the canary's usual time beyond which the device is shared or
+            throttled: short models and long ones are then not slowed down alike.
+        tries: How often drifted stretches are measured again.
+        max_unsettled: Largest share of the layers, or of the whole networks, that may be left with
+            less than half of their visits in steady stretches.
+        max_spread: Range of the middle half of the visits to a model file, relative to their
+            median, beyond which its latency is said to be doubtful.
+    """
+
+    max_step: float = 1.25
+    max_scatter: float = 0.25
+    max_level: float = 1.75
+    tries: int = 3
+    max_unsettled: float = 0.5
+    max_spread: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +79,17 @@ class Discipline:
         layer_rounds: Visits to each layer.
         network_rounds: Visits to each whole network; even, for two interleaved halves.
         canary_every: Visits between two visits to the canary network.
+        energy_blocks: Visits to each whole network that its energy is measured in too, where the
+            device has a meter; even, for two halves.
+        steadiness: What counts as steady, and how often drifted stretches are measured again.
     """
 
     timing: Timing = Timing()
     layer_rounds: int = 5
     network_rounds: int = 8
     canary_every: int = 6
+    energy_blocks: int = 2
+    steadiness: Steadiness = Steadiness()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +146,17 @@ def network_model(index: int) -> str:
     return f"network{index}"
 
 
+def metered_visits(batch: Batch, blocks: int) -> frozenset[int]:
+    """Numbers of the first visits to each whole network, the canary aside."""
+    seen: Counter[str] = Counter()
+    chosen = []
+    for number, model in batch.visits:
+        seen[model] += 1
+        if seen[model] <= blocks and not (is_layer_model(model) or model in (CANARY, OVERHEAD)):
+            chosen.append(number)
+    return frozenset(chosen)
+
+
 def make_plan(
     space: SearchSpace,
     known: Iterable[LayerSpec],
@@ -152,11 +200,36 @@ def make_plan(
     return Plan(layers, networks, chosen, tuple(batches))
 
 
+def further_batches(
+    plan: Plan, visits: Mapping[str, int], *, seed: int, first: int, discipline: Discipline
+) -> tuple[Batch, ...]:
+    """Batches that visit some of a plan's models again, the same for the same arguments.
+
+    Args:
+        plan: Whose models they are.
+        visits: Further visits to each model, by its name.
+        seed: Of the order.
+        first: Number of the first visit.
+        discipline: How often the canary is visited.
+    """
+    rng = np.random.default_rng([seed, first])
+    known = {name: layers for batch in plan.batches for name, layers in batch.models.items()}
+    batches = []
+    for group in _groups([(name, known[name]) for name, count in visits.items() if count]):
+        batch = make_batch(
+            group, canary=plan.canary, rounds=visits, rng=rng, first=first,
+            canary_every=discipline.canary_every,
+        )  # fmt: skip
+        first += len(batch.visits)
+        batches.append(batch)
+    return tuple(batches)
+
+
 def make_batch(
     models: Mapping[str, tuple[LayerSpec, ...]],
     *,
     canary: tuple[LayerSpec, ...],
-    rounds: int,
+    rounds: int | Mapping[str, int],
     rng: np.random.Generator,
     first: int,
     canary_every: int,
@@ -166,13 +239,19 @@ def make_batch(
     Args:
         models: Layers of each model, by its name.
         canary: Layers of the canary; without any there is none.
-        rounds: Visits to each model.
+        rounds: Visits to each model; one number for all, or each model's by its name.
         rng: Of the order.
         first: Number of the first visit.
         canary_every: Visits between two to the canary.
     """
     names = list(models)
-    order = [names[i] for _ in range(rounds) for i in rng.permutation(len(names))]
+    wanted = dict.fromkeys(names, rounds) if isinstance(rounds, int) else rounds
+    order = [
+        names[i]
+        for done in range(max(wanted[name] for name in names))
+        for i in rng.permutation(len(names))
+        if wanted[names[i]] > done
+    ]
     if canary:
         order = with_canary(order, canary_every)
         models = {**models, CANARY: canary}

@@ -1,6 +1,5 @@
 """A latency table of a device, measured; interrupted at any point, it goes on where it was."""
 
-import contextlib
 import dataclasses
 import json
 import shutil
@@ -8,16 +7,16 @@ from pathlib import Path
 
 from hwnas.devices import Device
 from hwnas.errors import InputError
-from hwnas.files import STRICT, parse, read_json, write_json
+from hwnas.files import STRICT, digest, parse, read_json, write_json
 from hwnas.latency_table import LatencyTable, profile_command, table_path
-from hwnas.measurement import Samples
+from hwnas.measurement import Stability
 from hwnas.profiling.assembly import extend
-from hwnas.profiling.job import lowered_job
-from hwnas.profiling.origin import first_header, now, origin
-from hwnas.profiling.plan import Discipline, Plan, make_plan
-from hwnas.profiling.records import Header, Record, Visit, parse_line
-from hwnas.profiling.sample_log import SampleLog, exclusive
+from hwnas.profiling.measured_plan import Measured, measure_plan
+from hwnas.profiling.origin import now, origin
+from hwnas.profiling.plan import Discipline, Plan, Steadiness, make_plan
+from hwnas.profiling.sample_log import exclusive
 from hwnas.profiling.session import Session
+from hwnas.profiling.stability import review, settled
 from hwnas.profiling.target import Target
 from hwnas.progress import Progress, silent
 from hwnas.protocols import SearchSpace
@@ -31,7 +30,7 @@ class _Request:
     """What an unfinished profile was asked for.
 
     Attributes:
-        digest: Of its plan.
+        digest: Of its plan and discipline.
         command: That asked for it.
         date: When it began.
     """
@@ -60,7 +59,8 @@ def profile(
     """Measure what a device's table lacks of a space, and write the table.
 
     Layers are measured alone, in random order; then random whole networks of the space, by
-    which the table states its quality. What was measured is kept in ``<table>.work`` until the
+    which the table states its quality; then again what lies between two visits to the canary
+    network that show the device drifting. What was measured is kept in ``<table>.work`` until the
     table is written: the same call goes on where an interrupted one was.
 
     Args:
@@ -79,6 +79,7 @@ def profile(
     Raises:
         TransportError: The device was lost.
         RuntimeMissingError: The runtime is not installed there.
+        UnstableError: The device was too unsteady; run again, only drifted stretches are measured.
         InputError: The table, or what is left of an interrupted profile, is of another machine
             or another request.
         RunInUseError: Another process measures the same table.
@@ -94,7 +95,7 @@ def profile(
     )
     work = path.with_suffix(".work")
     with exclusive(work):
-        table = LatencyTable.read(path) if path.exists() else _empty(target)
+        table = LatencyTable.read(path) if path.exists() else empty_table(target)
         if table.lacking(space.catalog) or (whole_networks and not table.networks):
             plan = make_plan(
                 space,
@@ -107,24 +108,26 @@ def profile(
             command = command or profile_command(
                 device.name, space=space.name, runtime=runtime, precision=precision, threads=threads
             )
-            request = _continued(work, _Request(plan.digest(), command, now()))
+            asked = digest({"plan": plan.digest(), "discipline": dataclasses.asdict(discipline)})
+            request = _continued(work, _Request(asked, command, now()))
             session = Session(target, work)
-            header, visits = _measure(
-                session, plan, work, table=table, discipline=discipline, seed=seed,
+            measured = measure_plan(
+                session, plan, work / _LOG, table=table, discipline=discipline, seed=seed,
                 on_progress=on_progress,
             )  # fmt: skip
+            session.close()
+            table, stability = _believed(table, plan, measured, discipline.steadiness)
             session_origin = origin(
-                header, date=request.date, command=request.command, threads=threads,
+                measured.header, date=request.date, command=request.command, threads=threads,
                 discipline=discipline, rounds=discipline.layer_rounds, seed=seed,
+                after=measured.after, stability=stability,
             )  # fmt: skip
-            table = extend(table, plan, visits)
             table = dataclasses.replace(
                 table,
                 space=json.loads(json.dumps(space.definition())),  # as it will be read back
                 sessions=(*table.sessions, session_origin),
             )
             table.write(path)
-            session.close()
         shutil.rmtree(work, ignore_errors=True)
     return table
 
@@ -148,69 +151,17 @@ def _continued(work: Path, request: _Request) -> _Request:
     return found
 
 
-def _measure(
-    session: Session,
-    plan: Plan,
-    work: Path,
-    *,
-    table: LatencyTable,
-    discipline: Discipline,
-    seed: int,
-    on_progress: Progress,
-) -> tuple[Header, dict[int, Samples]]:
-    """Everything in a plan that the log in the work folder does not hold yet."""
-    digest = plan.digest()
-    visits: dict[int, Samples] = {}
-    headers: list[Header] = []
-
-    def keep(record: Record | None) -> None:
-        if isinstance(record, Visit):
-            visits[record.visit] = record.samples
-        elif isinstance(record, Header):
-            _check_same_machine(record, headers[0] if headers else None, table)
-            headers.append(record)
-
-    with contextlib.closing(SampleLog(work / _LOG)) as log:
-
-        def on_record(line: str, record: Record) -> None:
-            if record in headers:
-                return
-            keep(record)
-            log.append(line)
-            on_progress("profiling", len(visits), plan.visits, f"{len(plan.layers)} layers")
-
-        for line in log.lines:
-            keep(parse_line(line))
-        for index, batch in enumerate(plan.batches):
-            job = lowered_job(
-                session.target,
-                batch,
-                name=f"{digest}-{index}",
-                seed=seed,
-                timing=discipline.timing,
-            )
-            session.run(job, done=visits, on_record=on_record)
-    return first_header(headers, table.device), visits
+def _believed(
+    table: LatencyTable, plan: Plan, measured: Measured, limits: Steadiness
+) -> tuple[LatencyTable, Stability]:
+    """A table with what is to be believed of a measured plan; UnstableError where too little is."""
+    found = review(measured.batches, measured.visits, limits)
+    batches, stability = settled(plan, measured.batches, found, limits=limits, device=table.device)
+    kept = dataclasses.replace(plan, batches=batches)
+    return extend(table, kept, measured.visits, canary_ms=found.usual_ms), stability
 
 
-def _check_same_machine(header: Header, first: Header | None, table: LatencyTable) -> None:
-    """Refuse to mix numbers of two processors or two versions of a runtime in one table."""
-    found = (header.header.cpu, header.runtime_version)
-    if first is not None:
-        wanted = (first.header.cpu, first.runtime_version)
-    elif table.sessions:
-        wanted = (table.sessions[-1].cpu, table.sessions[-1].runtime_version)
-    else:
-        return
-    if found != wanted:
-        raise InputError(
-            f"The table so far was measured on {wanted[0]} with runtime version {wanted[1]}, and "
-            f"the device now is {found[0]} with {found[1]}: numbers of both do not mix; move the "
-            "table (and its .work folder) away and profile anew."
-        )
-
-
-def _empty(target: Target) -> LatencyTable:
+def empty_table(target: Target) -> LatencyTable:
     """A table before its first session."""
     return LatencyTable(
         device=target.device.name,

@@ -7,37 +7,48 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hwnas.workflows.device_check import check_device as check_device
     from hwnas.workflows.experiment import Experiment as Experiment
     from hwnas.workflows.experiment import experiment_from_options as experiment_from_options
     from hwnas.workflows.experiment import load_experiment as load_experiment
+    from hwnas.workflows.known_devices import add_device as add_device
+    from hwnas.workflows.known_devices import devices as devices
     from hwnas.workflows.model_card import ModelCard as ModelCard
     from hwnas.workflows.pipeline import Outcome as Outcome
     from hwnas.workflows.pipeline import quickstart as quickstart
     from hwnas.workflows.pipeline import run as run
     from hwnas.workflows.plotting import plot as plot
-    from hwnas.workflows.profiling import devices as devices
-    from hwnas.workflows.profiling import load_table as load_table
+    from hwnas.workflows.population_costs import costs as costs
+    from hwnas.workflows.profiling import energy_sentence as energy_sentence
     from hwnas.workflows.profiling import measure as measure
     from hwnas.workflows.profiling import profile as profile
     from hwnas.workflows.profiling import quality_sentence as quality_sentence
     from hwnas.workflows.references import measure_references as measure_references
     from hwnas.workflows.references import train_references as train_references
-    from hwnas.workflows.searching import costs as costs
     from hwnas.workflows.searching import front as front
     from hwnas.workflows.searching import load_run as load_run
     from hwnas.workflows.searching import resume as resume
     from hwnas.workflows.searching import search as search
+    from hwnas.workflows.several_devices import profile_devices as profile_devices
     from hwnas.workflows.shipping import export as export
+    from hwnas.workflows.table_files import import_table as import_table
+    from hwnas.workflows.table_files import load_table as load_table
+    from hwnas.workflows.table_files import tables as tables
 
 _HOMES = {
+    "device_check": ("check_device",),
     "experiment": ("Experiment", "experiment_from_options", "load_experiment"),
+    "known_devices": ("add_device", "devices"),
     "model_card": ("ModelCard",),
     "pipeline": ("Outcome", "quickstart", "run"),
     "plotting": ("plot",),
-    "profiling": ("devices", "load_table", "measure", "profile", "quality_sentence"),
+    "several_devices": ("profile_devices",),
+    "profiling": ("energy_sentence", "measure", "profile", "quality_sentence"),
     "references": ("measure_references", "train_references"),
-    "searching": ("costs", "front", "load_run", "resume", "search"),
+    "population_costs": ("costs",),
+    "searching": ("front", "load_run", "resume", "search"),
     "shipping": ("export",),
+    "table_files": ("import_table", "load_table", "tables"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -48,6 +48,23 @@ class DataSection:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherDevice:
+    """How a device is used that objectives or budgets name, as in ``latency_ms@pixel_8``.
+
+    Attributes:
+        name: A device file's name or path; after ``@`` stands the name, without folder and ending.
+        runtime: A file name in ``hwnas/runtimes``; empty for that of the experiment's own device.
+        threads: Of the runtime; 0 for as many as on the experiment's own device.
+    """
+
+    name: str
+    runtime: str = ""
+    threads: int = 0
+
+    __pydantic_config__ = files.STRICT
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceSection:
     """Where the networks will run.
 
@@ -57,12 +74,15 @@ class DeviceSection:
         precisions: Of weights and activations: the only one of all networks, or several for the
             search to choose from, network by network.
         threads: Of the runtime.
+        others: Of the devices that objectives or budgets name after ``@``, those that have a
+            runtime or threads of their own. Precisions are the same everywhere.
     """
 
     name: str = "host"
     runtime: str = "onnxruntime"
     precisions: tuple[str, ...] = ("fp32",)
     threads: int = 1
+    others: tuple[OtherDevice, ...] = ()
 
     __pydantic_config__ = files.STRICT
 
@@ -72,7 +92,8 @@ class SearchSection:
     """What to search for, and how long.
 
     Attributes:
-        objectives: Two to five names, such as ``accuracy`` and ``latency_ms``.
+        objectives: Two to five names, such as ``accuracy`` and ``latency_ms``;
+            ``latency_ms@pixel_8`` and ``energy_mj@pixel_8`` are those of another device.
         budgets: Hard bounds such as ``latency_ms<=2.5``; ``latency_ms<=40%`` stands for the value
             40 % of the way from the space's smallest to its largest.
         strategy: A file name in ``hwnas/strategies``.
@@ -182,6 +203,7 @@ def parse_experiment(content: dict[str, Any], *, source: str) -> Experiment:
         if is_wrong:
             raise FileFormatError(f"{source}: {key} must be at least 1.")
     _check_precisions(experiment.device.precisions, f"{source}: device.precisions")
+    _check_others(experiment.device.others, f"{source}: device.others")
     if not 0 <= experiment.supernet.largest_first < experiment.supernet.epochs:
         raise FileFormatError(
             f"{source}: supernet.largest_first is {experiment.supernet.largest_first}; it must be "
@@ -201,6 +223,20 @@ def _check_precisions(precisions: Sequence[str], where: str) -> None:
         )
 
 
+def _check_others(others: Sequence[OtherDevice], where: str) -> None:
+    names = [other_name(other) for other in others]
+    if len(set(names)) < len(names):
+        raise FileFormatError(f"{where} names {', '.join(names)}; expected no device twice.")
+    for i, other in enumerate(others):
+        if other.threads < 0:
+            raise FileFormatError(f"{where}.{i}.threads is {other.threads}; expected 0 or more.")
+
+
+def other_name(other: OtherDevice) -> str:
+    """What stands after ``@`` for a device."""
+    return Path(other.name).stem if other.name.endswith(".toml") else other.name
+
+
 def anchored(experiment: Experiment) -> Experiment:
     """The experiment with its paths absolute, so that a run can be resumed from anywhere."""
 
@@ -208,12 +244,14 @@ def anchored(experiment: Experiment) -> Experiment:
         is_path = source and source not in names and Path(source).exists()
         return str(Path(source).resolve()) if is_path else source
 
+    device, devices = experiment.device, device_names()
+    others = tuple(replace(other, name=absolute(other.name, *devices)) for other in device.others)
     return replace(
         experiment,
         supernet_from=absolute(experiment.supernet_from),
         space=replace(experiment.space, source=absolute(experiment.space.source, *preset_names())),
         data=replace(experiment.data, source=absolute(experiment.data.source, *data_names())),
-        device=replace(experiment.device, name=absolute(experiment.device.name, *device_names())),
+        device=replace(device, name=absolute(device.name, *devices), others=others),
     )
 
 

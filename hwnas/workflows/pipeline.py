@@ -17,9 +17,9 @@ from hwnas.workflows.experiment import Experiment, anchored, load_experiment
 from hwnas.workflows.model_card import ModelCard
 from hwnas.workflows.plotting import plot
 from hwnas.workflows.profiling import profile, quality_sentence
+from hwnas.workflows.quantities import asked_quantities, other_experiments
 from hwnas.workflows.references import References, measure_references, train_references
 from hwnas.workflows.searching import (
-    asked_quantities,
     experiment_of,
     load_run,
     resume,
@@ -118,8 +118,7 @@ def _carry_through(
         _check_same(experiment, directory)
         resume(directory, on_progress=on_progress)
     else:
-        if LATENCY.name in asked_quantities(experiment):
-            _profile(experiment, on_progress)
+        _profile(experiment, on_progress)
         search(experiment, directory, on_progress=on_progress)
     cards = export(directory, formats=formats, on_progress=on_progress)
     references = measure_references(directory, cards[0], on_progress=on_progress)
@@ -178,8 +177,13 @@ def _rehearse(experiment: Experiment, formats: tuple[str, ...]) -> None:
 
 
 def _profile(experiment: Experiment, on_progress: Progress) -> None:
-    device, space = experiment.device, experiment.space
-    for precision in device.precisions:
+    """Measure the tables of all devices whose latency is asked for."""
+    asked, space = asked_quantities(experiment), experiment.space
+    sections = {LATENCY.name: experiment.device}
+    for name, elsewhere in other_experiments(experiment).items():
+        sections[LATENCY.on(name).name] = elsewhere.device
+    wanted = [section for name, section in sections.items() if name in asked]
+    for device, precision in [(d, precision) for d in wanted for precision in d.precisions]:
         profile(
             device.name, space.source, resolutions=space.resolutions, data=experiment.data.source,
             runtime=device.runtime, precision=precision, threads=device.threads,

@@ -7,15 +7,16 @@ import numpy as np
 
 from hwnas import report
 from hwnas.errors import RunError
+from hwnas.estimators.latency_table import LATENCY
 from hwnas.latency_table import LatencyTable, Quality
-from hwnas.problem import Objective
+from hwnas.problem import Objective, split_device
 from hwnas.report import Figure, Mark
 from hwnas.search import hypervolume_history
 from hwnas.search.run import Run
 from hwnas.workflows.model_card import ModelCard, read_cards
+from hwnas.workflows.quantities import ACCURACY
 from hwnas.workflows.references import References, read_references
 from hwnas.workflows.searching import (
-    ACCURACY,
     experiment_of,
     load_run,
     member_precision,
@@ -41,7 +42,7 @@ def plot(directory: str | Path) -> tuple[Path, ...]:
       and the exported one;
     - ``progress``: hypervolume over evaluations;
     - ``prediction``: predicted against measured latency; where the search chose among precisions,
-      ``prediction_<precision>`` for each;
+      ``prediction_<precision>`` for each, and ``prediction_<device>`` for each further device;
     - ``training``: accuracy of the supernet's smallest and largest network by epoch.
 
     Returns:
@@ -69,11 +70,7 @@ def _figures(run: Run) -> Iterator[tuple[str, Figure]]:
     evaluations, volumes = hypervolume_history(run.losses, run.feasible)
     history = {run.config.strategy: (evaluations.astype(float), volumes)}
     yield "progress", report.progress_plot(history, label="hypervolume (share of the box)")
-    tables = run_tables(run)
-    for precision, table in tables.items():
-        if table.quality is not None:
-            name = "prediction" if len(tables) == 1 else f"prediction_{precision}"
-            yield name, _prediction(run, table, table.quality, cards)
+    yield from _predictions(run, cards)
     log = training_log(run.directory / SUPERNET)
     epochs = [epoch for epoch in log if "largest_accuracy" in epoch]
     if epochs:
@@ -99,7 +96,8 @@ def _front(
         Mark(network.label, network.values[cost.name], network.accuracy)
         for network in (references.networks if references else ())
         if quality.name == ACCURACY
-        and (network.accuracy is not None or network.values.get(cost.name, np.inf) <= reach)
+        and cost.name in network.values  # they were not asked about other devices
+        and (network.accuracy is not None or network.values[cost.name] <= reach)
     ]
     chosen = None
     if cards:
@@ -123,10 +121,23 @@ def _searched_for(run: Run, cards: tuple[ModelCard, ...]) -> ModelCard:
     return next((c for c in of_last if (c.runtime, c.precision) == wanted), of_last[-1])
 
 
+def _predictions(run: Run, cards: tuple[ModelCard, ...]) -> Iterator[tuple[str, Figure]]:
+    """A picture for each of the run's measured tables: of each device, at each precision."""
+    for latency in run.config.quantities:
+        base, device = split_device(latency.name)
+        tables = run_tables(run, device) if base == LATENCY.name else {}
+        for precision, table in tables.items():
+            if isinstance(table, LatencyTable) and table.quality is not None:
+                parts = (device, precision if len(tables) > 1 else "")
+                name = "_".join(["prediction", *filter(None, parts)])
+                # files were measured on the run's own device only
+                measured = cards if not device else ()
+                yield name, _prediction(latency, table, table.quality, measured)
+
+
 def _prediction(
-    run: Run, table: LatencyTable, quality: Quality, cards: tuple[ModelCard, ...]
+    latency: Objective, table: LatencyTable, quality: Quality, cards: tuple[ModelCard, ...]
 ) -> Figure:
-    latency = next(q for q in run.config.quantities if q.name == "latency_ms")
     return report.prediction_plot(
         latency,
         np.array([network.predicted_ms for network in table.networks]),

@@ -1,43 +1,19 @@
-"""Devices: which there are, their latency tables, and the latency of a model file."""
+"""Latency tables, and the latency of a model file."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from hwnas import plugins, profiling, resources, runtimes
-from hwnas.devices import Device, device_names, load_device, reachable
+from hwnas import plugins, profiling, runtimes
+from hwnas.devices import Device, load_device
 from hwnas.errors import InputError
-from hwnas.latency_table import BoundLatencyTable, LatencyTable, Quality, table_path
+from hwnas.latency_table import EnergyFit, LatencyTable, Quality, table_path
 from hwnas.measurement import Measurement
+from hwnas.profiling.plan import Discipline
 from hwnas.progress import Progress, silent
-from hwnas.spaces import from_definition
+from hwnas.protocols import SearchSpace
 from hwnas.workflows.experiment import SpaceSection
 from hwnas.workflows.setting import data_of, space_for
 
-
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """A known device.
-
-    Attributes:
-        device: What its file says.
-        unreachable: Why it cannot be reached now; None when it can.
-        tables: Its latency tables, by their file names.
-    """
-
-    device: Device
-    unreachable: str | None
-    tables: tuple[str, ...]
-
-
-def devices() -> tuple[DeviceStatus, ...]:
-    """All known devices, from the working folder's ``devices`` and from hwnas."""
-    found = []
-    for name in device_names():
-        device = load_device(name)
-        tables = resources.available("latency_tables", f"{name}/*.json")
-        names = tuple(Path(table).stem for table in tables)
-        found.append(DeviceStatus(device, reachable(device), names))
-    return tuple(found)
+_DISCIPLINE = Discipline()
 
 
 def profile(
@@ -76,16 +52,50 @@ def profile(
     Returns:
         The table's file, and the table.
     """
-    known = load_device(device)
+    return profile_space(
+        load_device(device),
+        space_to_profile(
+            space, resolutions=resolutions, data=data, classes=classes, in_channels=in_channels
+        ),
+        runtime=runtime, precision=precision, threads=threads, networks=networks, seed=seed,
+        folder=folder, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def space_to_profile(
+    space: str | Path,
+    *,
+    resolutions: tuple[int, ...] = (),
+    data: str = "",
+    classes: int | None = None,
+    in_channels: int | None = None,
+) -> SearchSpace:
+    """The space whose layers are measured; arguments as `profile`."""
     section = SpaceSection(str(space), resolutions)
     images = data_of(data, space_for(section))
-    wanted = space_for(section, images, classes=classes, in_channels=in_channels)
+    return space_for(section, images, classes=classes, in_channels=in_channels)
+
+
+def profile_space(
+    device: Device,
+    space: SearchSpace,
+    *,
+    runtime: str,
+    precision: str,
+    threads: int,
+    networks: int,
+    seed: int,
+    folder: str | Path,
+    on_progress: Progress,
+    discipline: Discipline = _DISCIPLINE,
+) -> tuple[Path, LatencyTable]:
+    """`profile` of a device and a space that are loaded already."""
     table = profiling.profile(
-        known, wanted, folder=Path(folder), runtime=runtime, precision=precision, threads=threads,
-        whole_networks=networks, seed=seed, on_progress=on_progress,
+        device, space, folder=Path(folder), runtime=runtime, precision=precision, threads=threads,
+        whole_networks=networks, seed=seed, discipline=discipline, on_progress=on_progress,
     )  # fmt: skip
     path = table_path(
-        Path(folder), known.name, space=wanted.name, runtime=runtime, precision=precision,
+        Path(folder), device.name, space=space.name, runtime=runtime, precision=precision,
         threads=threads,
     )  # fmt: skip
     return path, table
@@ -135,16 +145,6 @@ def _runtime_of(path: Path) -> str:
     return runtimes.for_format(model_format)
 
 
-def load_table(path: str | Path) -> BoundLatencyTable:
-    """A latency table with the space it was profiled for: ``table.latency_ms(genes)``.
-
-    Raises:
-        FileFormatError: The file is truncated or no latency table.
-    """
-    table = LatencyTable.read(Path(path))
-    return table.bind(from_definition(table.space, source=str(path)))
-
-
 def quality_sentence(quality: Quality) -> str:
     """What a table says of its own error."""
     return (
@@ -152,4 +152,16 @@ def quality_sentence(quality: Quality) -> str:
         f"absolute error, bias {quality.bias:+.1f} %, Spearman {quality.spearman:.3f}; two halves "
         f"of the same measurements: {quality.repeatability_mape:.1f} %, "
         f"{quality.repeatability_spearman:.3f}."
+    )
+
+
+def energy_sentence(energy: EnergyFit) -> str:
+    """What a table says of the energies that a meter measured, and of its own error there."""
+    halves = ""
+    if energy.repeatability_mape is not None:
+        halves = f"; two halves of the same measurements: {energy.repeatability_mape:.1f} %"
+    return (
+        f"Energy by meter {energy.meter}: {energy.active_mw / 1000:.3g} W beyond idle, fitted on "
+        f"{energy.networks} whole networks; times predicted latencies: {energy.mape:.1f} % mean "
+        f"absolute error, bias {energy.bias:+.1f} %, Spearman {energy.spearman:.3f}{halves}."
     )

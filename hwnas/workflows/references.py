@@ -11,9 +11,12 @@ from hwnas import files, profiling
 from hwnas.catalog import LayerCatalog
 from hwnas.devices import Device, load_device
 from hwnas.errors import InputError
-from hwnas.estimators.cost_model import OBJECTIVES, layer_costs, population_cost
+from hwnas.estimators.cost_model import ENERGY, OBJECTIVES, layer_costs, population_cost
+from hwnas.estimators.latency_table import LATENCY
+from hwnas.latency_table import LatencyTable
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
+from hwnas.measurement import Measurement
 from hwnas.progress import Progress, silent
 from hwnas.reference_networks import reference_set
 from hwnas.search.run import Run
@@ -104,6 +107,7 @@ def measure_references(
     device = load_device(experiment.device.name)
     networks = _networks(run)
     variant = Variant(card.format, card.precision, card.runtime)
+    table = table_beside(run, card.runtime, card.precision)
     with tempfile.TemporaryDirectory() as folder:
         paths = [card.file]
         for number, layers in enumerate(networks.values()):
@@ -112,12 +116,12 @@ def measure_references(
             paths[-1].write_bytes(variant.lower(layers, weights))
         measured = profiling.measure_models(
             device, paths, runtime=card.runtime, threads=card.threads,
-            table=table_beside(run, card.runtime, card.precision), on_progress=on_progress,
+            table=table, on_progress=on_progress,
         )  # fmt: skip
     trained = {network.label: network for network in (known.networks if known else ())}
     results = []
     for (label, layers), one in zip(networks.items(), measured[1:], strict=True):
-        values = _costs(layers, device, card.precision) | {"latency_ms": one.median_ms}
+        values = _costs(layers, device, card.precision) | _measured(run, one, table)
         before = trained.get(label)
         if before is not None and before.images_seen == card.images_seen:
             results.append(replace(before, values=values))
@@ -178,6 +182,17 @@ def _networks(run: Run) -> dict[str, tuple[LayerSpec, ...]]:
 
 def _name(card: ModelCard) -> str:
     return f"{card.id}/{card.file.name}"
+
+
+def _measured(run: Run, one: Measurement, table: LatencyTable | None) -> dict[str, float]:
+    """Latency, and energy where that of the run's networks comes from a meter, too."""
+    found = {LATENCY.name: one.median_ms}
+    metered = any(q.name == ENERGY.name and not q.model for q in run.config.quantities)
+    if metered and one.energy_mj is not None:
+        found[ENERGY.name] = one.energy_mj
+    elif metered and table is not None and table.energy is not None:
+        found[ENERGY.name] = float(table.energy.energy_mj(np.array(one.median_ms)))
+    return found
 
 
 def _costs(layers: Sequence[LayerSpec], device: Device, precision: str) -> dict[str, float]:

@@ -1,127 +1,38 @@
-"""Search: a new run, a run that goes on, a run to look at, and the costs of populations."""
+"""Search: a new run, a run that goes on, and a run to look at."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from hwnas import estimators, files, strategies
-from hwnas.catalog import FloatArray, IntArray
-from hwnas.devices import Device, load_device
+from hwnas.devices import Device
 from hwnas.errors import InputError, RunError, UnknownNameError
 from hwnas.estimators import EstimatorContext
-from hwnas.estimators.cost_model import ENERGY, OBJECTIVES, layer_costs, population_cost
+from hwnas.estimators.cost_model import ENERGY, OBJECTIVES
 from hwnas.estimators.latency_table import LATENCY
 from hwnas.estimators.supernet import SupernetSource
-from hwnas.latency_table import BoundLatencyTable, LatencyTable
-from hwnas.problem import Budget, resolve_objective
+from hwnas.imported_table import AnyBoundTable, AnyTable, read_table
+from hwnas.problem import Budget
 from hwnas.progress import Progress, silent
 from hwnas.protocols import Estimator, SearchSpace
 from hwnas.search import feasibility, loop
 from hwnas.search.run import FrontMember, Run, RunConfig
 from hwnas.spaces.precision_choice import PrecisionSpace
 from hwnas.spaces.precision_choice import base_space as base_space
-from hwnas.units import PRECISIONS
 from hwnas.workflows.experiment import Experiment, anchored, parse_experiment
-from hwnas.workflows.setting import Setting, prepare, tables_for
+from hwnas.workflows.quantities import (
+    ACCURACY,
+    asked_quantities,
+    known_quantities,
+    other_experiments,
+)
+from hwnas.workflows.setting import Setting, metered_tables, prepare, tables_for
 
 TABLES = "latency_tables"
 """Folder of the run's own copies of latency tables: a table that grows later changes no run."""
 
-ACCURACY = "accuracy"
-
-_MOST_OBJECTIVES = 5
-
-_BLOCK = 4096
-"""Architectures costed at once: their layer indices stay in a core's cache."""
-
-
-def costs(
-    space: SearchSpace,
-    genes: IntArray,
-    *,
-    table: LatencyTable | None = None,
-    device: Device | str | None = None,
-    precision: str = "fp32",
-) -> dict[str, FloatArray]:
-    """Everything that is known of architectures without training or measuring them.
-
-    Args:
-        space: Whose architectures they are.
-        genes: Shape (architectures, genes), or one row.
-        table: Adds ``latency_ms``, predicted for the table's device.
-        device: Adds ``energy_mj``, a model with the coefficients of this device's file.
-        precision: Of weights and activations; not used where the space has a gene for it.
-
-    Returns:
-        By objective name, arrays of shape (architectures,): ``macs``, ``params``,
-        ``model_size_bytes``, ``peak_memory_bytes`` (see `hwnas.estimators.cost_model`), and what
-        the arguments add.
-
-    Raises:
-        InputError: Genes are not integers within the space's cardinalities; a precision is
-            unknown, or not the table's.
-        SpaceMismatchError: The table lacks layers of the space.
-    """
-    genes = _checked(space, np.atleast_2d(genes))
-    device = load_device(device) if isinstance(device, str) else device
-    if isinstance(space, PrecisionSpace):
-        return _costs_by_gene(space, genes, table, device)
-    _check_precision(table, precision)
-    names = [o.name for o in OBJECTIVES if o.name != ENERGY.name or device is not None]
-    values = {name: layer_costs(name, space.catalog, device, precision=precision) for name in names}
-    offsets = dict.fromkeys(names, 0.0)
-    if table is not None:
-        values["latency_ms"] = table.layer_ms(space.catalog, space_name=space.name)
-        offsets["latency_ms"] = table.overhead_ms
-    result = {name: np.empty(len(genes)) for name in values}
-    for start in range(0, len(genes), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        indices = space.layer_indices(genes[block])
-        for name, layer_values in values.items():
-            result[name][block] = population_cost(name, layer_values, indices) + offsets[name]
-    return result
-
-
-def _checked(space: SearchSpace, genes: IntArray) -> IntArray:
-    expected = len(space.cardinalities)
-    if genes.ndim != 2 or genes.shape[1] != expected or genes.dtype.kind not in "iu":
-        raise InputError(
-            f"Expected integer genes of shape (architectures, {expected}) for space {space.name}; "
-            f"got {genes.dtype} of shape {genes.shape}."
-        )
-    if len(genes) and (genes.min() < 0 or (genes.max(axis=0) >= space.cardinalities).any()):
-        raise InputError(
-            f"Genes are out of range for space {space.name}: gene i must be at least 0 and less "
-            "than space.cardinalities[i]."
-        )
-    return genes
-
-
-def _costs_by_gene(
-    space: PrecisionSpace, genes: IntArray, table: LatencyTable | None, device: Device | None
-) -> dict[str, FloatArray]:
-    """Costs of each architecture at the precision of its gene."""
-    indices, base_genes = space.split(genes)
-    result: dict[str, FloatArray] = {}
-    for index in np.unique(indices) if len(indices) else (0,):
-        rows = indices == index
-        precision = space.precisions[index]
-        found = costs(space.base, base_genes[rows], table=table, device=device, precision=precision)
-        for name, values in found.items():
-            result.setdefault(name, np.empty(len(genes)))[rows] = values
-    return result
-
-
-def _check_precision(table: LatencyTable | None, precision: str) -> None:
-    if precision not in PRECISIONS:
-        raise UnknownNameError("precision", precision, PRECISIONS)
-    if table is not None and table.precision != precision:
-        raise InputError(
-            f"The latency table of {table.device} was measured at {table.precision}, and costs at "
-            f"{precision} were asked for: give a table of that precision."
-        )
+_OWN = ""
+"""Stands for the experiment's own device where the others stand under their names."""
 
 
 def search(experiment: Experiment, directory: str | Path, *, on_progress: Progress = silent) -> Run:
@@ -152,8 +63,8 @@ def search(experiment: Experiment, directory: str | Path, *, on_progress: Progre
     experiment = anchored(experiment)
     setting = prepare(experiment)
     config, tables = _plan(experiment, setting)
-    for precision, path in tables.items():
-        files.write_bytes(_own_table(directory, precision), path.read_bytes())
+    for (device, precision), path in tables.items():
+        files.write_bytes(_own_table(directory, precision, device), path.read_bytes())
     return _carry_through(Run.create(directory, config), experiment, setting, on_progress)
 
 
@@ -194,14 +105,18 @@ def experiment_of(run: Run) -> Experiment:
     return parse_experiment(run.config.experiment, source=str(run.directory / "config.json"))
 
 
-def run_tables(run: Run) -> dict[str, BoundLatencyTable]:
+def run_tables(run: Run, device: str = _OWN) -> dict[str, AnyBoundTable]:
     """The latency tables that a run predicts with, by precision; empty when it needs none.
 
     They are bound to the run's base space, whose genes are without the precision gene.
+
+    Args:
+        run: With its own copies of the tables.
+        device: One that its objectives or budgets name after ``@``; empty for its own.
     """
     space = base_space(run.space)
-    paths = {p: _own_table(run.directory, p) for p in experiment_of(run).device.precisions}
-    return {p: LatencyTable.read(path).bind(space) for p, path in paths.items() if path.is_file()}
+    paths = {p: _own_table(run.directory, p, device) for p in experiment_of(run).device.precisions}
+    return {p: read_table(path).bind(space) for p, path in paths.items() if path.is_file()}
 
 
 def member_precision(run: Run, member: FrontMember) -> str:
@@ -211,32 +126,15 @@ def member_precision(run: Run, member: FrontMember) -> str:
     return experiment_of(run).device.precisions[0]
 
 
-def _own_table(directory: Path, precision: str) -> Path:
-    return directory / TABLES / f"{precision}.json"
-
-
-def asked_quantities(experiment: Experiment) -> tuple[str, ...]:
-    """Names of the objectives of an experiment, then of what its budgets bound.
-
-    Raises:
-        InputError: One is unknown, or there are too few or too many objectives.
-    """
-    known = tuple(estimators.objectives())
-    section = experiment.search
-    names = [resolve_objective(name, known) for name in section.objectives]
-    if not 2 <= len(names) <= _MOST_OBJECTIVES or len(set(names)) < len(names):
-        raise InputError(
-            f"Expected two to {_MOST_OBJECTIVES} different objectives; got "
-            f"{', '.join(section.objectives)}."
-        )
-    bounded = [Budget.parse(text.rstrip(" %"), known).objective for text in section.budgets]
-    return tuple(dict.fromkeys([*names, *bounded]))
+def _own_table(directory: Path, precision: str, device: str) -> Path:
+    return directory / TABLES / device / f"{precision}.json"
 
 
 def _carry_through(
     run: Run, experiment: Experiment, setting: Setting, on_progress: Progress
 ) -> Run:
-    context = _context(experiment, setting, run_tables(run))
+    tables = {device: run_tables(run, device) for device in (_OWN, *setting.others)}
+    context = _context(experiment, setting, tables)
     if any(quantity.name == ACCURACY for quantity in run.config.quantities):
         context = replace(
             context, resources={"supernet": _supernet(run, experiment, setting, on_progress)}
@@ -246,11 +144,17 @@ def _carry_through(
 
 
 def _context(
-    experiment: Experiment, setting: Setting, tables: Mapping[str, LatencyTable]
+    experiment: Experiment, setting: Setting, tables: Mapping[str, Mapping[str, AnyTable]]
 ) -> EstimatorContext:
+    """What estimators may need, with tables by device and precision."""
     # with a precision gene, estimators get each row's precision from the gene
     precision = experiment.device.precisions[0]
-    return EstimatorContext(setting.space, setting.device, tables, precision)
+
+    def on(device: Device, name: str) -> EstimatorContext:
+        return EstimatorContext(setting.space, device, tables.get(name, {}), precision)
+
+    others = {name: on(device, name) for name, device in setting.others.items()}
+    return replace(on(setting.device, _OWN), others=others)
 
 
 def _supernet(
@@ -265,8 +169,10 @@ def _supernet(
     return SupernetSource(folder, setting.data, experiment.supernet.recipe.threads)
 
 
-def _plan(experiment: Experiment, setting: Setting) -> tuple[RunConfig, dict[str, Path]]:
-    """What the run will record, and each precision's table if latency is part of it."""
+def _plan(
+    experiment: Experiment, setting: Setting
+) -> tuple[RunConfig, dict[tuple[str, str], Path]]:
+    """What the run will record, and the tables that it needs, by device and precision."""
     section = experiment.search
     if section.strategy not in strategies.names():
         raise UnknownNameError("strategy", section.strategy, strategies.names())
@@ -276,14 +182,20 @@ def _plan(experiment: Experiment, setting: Setting) -> tuple[RunConfig, dict[str
             "accuracy needs images: name them with --data or, in the experiment's file, "
             "data.source."
         )
-    found = tables_for(experiment, setting) if LATENCY.name in asked else {}
-    context = _context(experiment, setting, {p: table for p, (_, table) in found.items()})
+    found = _tables(experiment, setting, asked)
+    tables = {d: {p: table for p, (_, table) in each.items()} for d, each in found.items()}
+    context = _context(experiment, setting, tables)
     # what costs nothing to know is recorded, and drawn, whether it is asked for or not
-    known = [o.name for o in OBJECTIVES] + ([LATENCY.name] if found else [])
-    cheap = {name: estimators.create(name, context) for name in known}
-    budgets = [_budget(text, setting.space, cheap) for text in section.budgets]
+    known = [o.name for o in OBJECTIVES] + [name for name in asked if name != ACCURACY]
+    cheap = {name: estimators.create(name, context) for name in dict.fromkeys(known)}
+    names = known_quantities(experiment)
+    budgets = [_budget(text, names, setting.space, cheap) for text in section.budgets]
     feasibility.check_budgets(setting.space, list(cheap.values()), budgets, seed=experiment.seed)
-    quantities = [estimators.objective(name) for name in dict.fromkeys([*asked, *known])]
+    # an estimator knows better than its name whether its numbers are a model's
+    quantities = [
+        cheap[name].objective if name in cheap else estimators.objective(name)
+        for name in dict.fromkeys([*asked, *known])
+    ]
     config = RunConfig(
         space=setting.space.definition(),
         objectives=tuple(quantities[: len(section.objectives)]),
@@ -295,12 +207,32 @@ def _plan(experiment: Experiment, setting: Setting) -> tuple[RunConfig, dict[str
         seed=experiment.seed,
         experiment=files.to_plain(experiment),
     )
-    return config, {precision: path for precision, (path, _) in found.items()}
+    return config, {(d, p): path for d, each in found.items() for p, (path, _) in each.items()}
 
 
-def _budget(text: str, space: SearchSpace, cheap: Mapping[str, Estimator]) -> Budget:
+def _tables(
+    experiment: Experiment, setting: Setting, asked: Collection[str]
+) -> dict[str, dict[str, tuple[Path, AnyBoundTable]]]:
+    """By device and precision, the tables of the devices whose latency or energy is asked for."""
+    found = {}
+    if LATENCY.name in asked:
+        found[_OWN] = tables_for(experiment, setting)
+    elif ENERGY.name in asked:
+        found[_OWN] = metered_tables(experiment, setting)
+    for name, elsewhere in other_experiments(experiment).items():
+        there = replace(setting, device=setting.others[name])
+        if LATENCY.on(name).name in asked:
+            found[name] = tables_for(elsewhere, there)
+        elif ENERGY.on(name).name in asked:
+            found[name] = metered_tables(elsewhere, there)
+    return found
+
+
+def _budget(
+    text: str, known: Sequence[str], space: SearchSpace, cheap: Mapping[str, Estimator]
+) -> Budget:
     """A budget; a percentage is a place between the space's bounds, to three digits."""
-    budget = Budget.parse(text.rstrip(" %"), tuple(estimators.objectives()))
+    budget = Budget.parse(text.rstrip(" %"), known)
     if not text.rstrip().endswith("%") or budget.objective not in cheap:
         return budget
     bounds = feasibility.extremes(space, cheap[budget.objective])

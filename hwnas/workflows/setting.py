@@ -1,20 +1,30 @@
 """What an experiment's names stand for: space, data, device and table, loaded and fitting."""
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hwnas.devices import Device, load_device
 from hwnas.devices.agent import conditions
 from hwnas.errors import HwnasWarning, InputError, SpaceMismatchError
-from hwnas.latency_table import BoundLatencyTable, LatencyTable, find_table
+from hwnas.estimators.cost_model import is_metered
+from hwnas.imported_table import (
+    AnyBoundTable,
+    ImportedLatencyTable,
+    find_imported,
+    imported_note,
+    read_table,
+)
+from hwnas.latency_table import LatencyTable, find_table
 from hwnas.profiling.target import Target
 from hwnas.protocols import SearchSpace
 from hwnas.spaces import load_space
 from hwnas.spaces.precision_choice import PrecisionSpace, base_space
 from hwnas.training.data import DataSet, load_data
 from hwnas.workflows.experiment import DataSection, DeviceSection, Experiment, SpaceSection
+from hwnas.workflows.quantities import other_experiments
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +36,13 @@ class Setting:
             precision gene when the experiment has several precisions.
         data: Images at the space's largest resolution; None when the experiment has none.
         device: The target.
+        others: Further devices, by the names that objectives or budgets give after ``@``.
     """
 
     space: SearchSpace
     data: DataSet | None
     device: Device
+    others: Mapping[str, Device] = field(default_factory=dict)
 
 
 def prepare(experiment: Experiment, space: SearchSpace | None = None) -> Setting:
@@ -42,18 +54,26 @@ def prepare(experiment: Experiment, space: SearchSpace | None = None) -> Setting
 
     Raises:
         InputError: A name is unknown, a file is wrong, or the images cannot be used.
-        RuntimeMissingError: The device or the runtime lacks a precision.
+        RuntimeMissingError: A device or its runtime lacks a precision.
     """
-    device, section = load_device(experiment.device.name), experiment.device
-    for precision in section.precisions:
-        Target(device, section.runtime, precision, section.threads).check()
+    section, elsewhere = experiment.device, other_experiments(experiment)
+    device = _checked_device(section)
+    others = {name: _checked_device(other.device) for name, other in elsewhere.items()}
     named = space or space_for(experiment.space)
     data = _load_data(named, experiment.data, experiment.seed)
     if space is None:
         space = space_for(experiment.space, data)
         if len(section.precisions) > 1:
             space = PrecisionSpace(space, section.precisions)
-    return Setting(space, data, device)
+    return Setting(space, data, device, others)
+
+
+def _checked_device(section: DeviceSection) -> Device:
+    """The device of a section, once it is certain that it has the section's precisions."""
+    device = load_device(section.name)
+    for precision in section.precisions:
+        Target(device, section.runtime, precision, section.threads).check()
+    return device
 
 
 def space_for(section: SpaceSection, data: DataSet | None = None, **changes: Any) -> SearchSpace:
@@ -90,10 +110,10 @@ def data_of(source: str, space: SearchSpace) -> DataSet | None:
     return _load_data(space, DataSection(source), 0)
 
 
-def tables_for(
-    experiment: Experiment, setting: Setting
-) -> dict[str, tuple[Path, BoundLatencyTable]]:
-    """The latency tables that an experiment needs, by precision.
+def tables_for(experiment: Experiment, setting: Setting) -> dict[str, tuple[Path, AnyBoundTable]]:
+    """The latency tables that an experiment needs of its own device, by precision.
+
+    Of a device that was not measured, imported ones are taken.
 
     Returns:
         Each table's file, and the table bound to the space without its precision gene.
@@ -103,21 +123,14 @@ def tables_for(
         SpaceMismatchError: One lacks layers of the space; says how to add them.
         FileFormatError: A file is damaged.
     """
-    device, space = experiment.device, base_space(setting.space)
-    found = {
-        precision: find_table(
-            setting.device.name, space=space.name, runtime=device.runtime, precision=precision,
-            threads=device.threads,
-        )
-        for precision in device.precisions
-    }  # fmt: skip
+    found, space = _found_tables(experiment, setting), base_space(setting.space)
     missing = [precision for precision, path in found.items() if path is None]
     if missing:
         commands = "; ".join(_profile_command(experiment, precision) for precision in missing)
         kind = "" if missing == ["fp32"] else f" at {' and '.join(missing)}"
         raise InputError(
-            f"There is no latency table of {device.name} for space {space.name}{kind}; measure it "
-            f"with: {commands}."
+            f"There is no latency table of {experiment.device.name} for space {space.name}{kind}; "
+            f"measure it with: {commands}."
         )
     return {
         precision: (path, _fitting_table(experiment, setting, path))
@@ -126,9 +139,40 @@ def tables_for(
     }
 
 
-def _fitting_table(experiment: Experiment, setting: Setting, path: Path) -> BoundLatencyTable:
+def metered_tables(
+    experiment: Experiment, setting: Setting
+) -> dict[str, tuple[Path, AnyBoundTable]]:
+    """As `tables_for`, where all tables are there and hold energies; else none.
+
+    Energy needs no table: it is a model where no meter was read.
+    """
+    paths = _found_tables(experiment, setting)
+    tables = {precision: read_table(path) for precision, path in paths.items() if path is not None}
+    if len(tables) < len(paths) or not is_metered(tables):
+        return {}
+    return tables_for(experiment, setting)
+
+
+def _found_tables(experiment: Experiment, setting: Setting) -> dict[str, Path | None]:
+    """Files of the tables that an experiment needs, by precision; None for a missing one."""
+    device, space = experiment.device, base_space(setting.space)
+    return {
+        precision: find_table(
+            setting.device.name, space=space.name, runtime=device.runtime, precision=precision,
+            threads=device.threads,
+        )
+        or find_imported(setting.device.name, precision)
+        for precision in device.precisions
+    }  # fmt: skip
+
+
+def _fitting_table(experiment: Experiment, setting: Setting, path: Path) -> AnyBoundTable:
     """A table that holds all layers of the space, bound to it."""
-    space, table = base_space(setting.space), LatencyTable.read(path)
+    space, table = base_space(setting.space), read_table(path)
+    if isinstance(table, ImportedLatencyTable):
+        bound = table.bind(space)
+        warnings.warn(imported_note(table), HwnasWarning, stacklevel=2)
+        return bound
     lacking = table.lacking(space.catalog)
     if lacking:
         raise SpaceMismatchError(

@@ -13,6 +13,7 @@ from hwnas.catalog import IntArray
 from hwnas.errors import HwnasError, HwnasWarning, InputError
 from hwnas.latency_table import LatencyTable
 from hwnas.layers import LayerSpec
+from hwnas.problem import split_device
 from hwnas.progress import Progress, silent
 from hwnas.protocols import architecture_layers
 from hwnas.search import pick as pick_member
@@ -21,11 +22,11 @@ from hwnas.training.data import DataSet
 from hwnas.training.evaluation import recalibration_part
 from hwnas.workflows.experiment import Experiment
 from hwnas.workflows.model_card import EXPORT, ModelCard, write_card
+from hwnas.workflows.population_costs import costs
 from hwnas.workflows.profiling import measure
+from hwnas.workflows.quantities import ACCURACY, other_experiments
 from hwnas.workflows.searching import (
-    ACCURACY,
     base_space,
-    costs,
     experiment_of,
     load_run,
     member_precision,
@@ -226,7 +227,7 @@ class _Shipment:
             latency_drift=latency.drift if table else None,
             latency_repeatability=latency.repeatability,
             file_bytes=file.stat().st_size,
-            costs=self._costs(variant.precision),
+            costs=self._costs(variant.precision) | self._elsewhere(variant),
             versions=versions(),
         )
 
@@ -234,6 +235,18 @@ class _Shipment:
     def _genes(self) -> IntArray:
         """Without the precision's: a file has a precision of its own."""
         return np.array(self.member.row)[-len(base_space(self.run.space).cardinalities) :]
+
+    def _elsewhere(self, variant: Variant) -> dict[str, float]:
+        """Of the search's predictions for other devices, those that are for such a file."""
+        if variant.precision != member_precision(self.run, self.member):
+            return {}
+        others = other_experiments(self.experiment)
+        runtimes = {device: other.device.runtime for device, other in others.items()}
+        return {
+            name: value
+            for name, value in self.member.values.items()
+            if runtimes.get(split_device(name)[1]) == variant.runtime
+        }
 
     def _costs(self, precision: str) -> dict[str, float]:
         """What follows from the layers at a file's precision."""

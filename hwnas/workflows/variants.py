@@ -162,14 +162,15 @@ def table_beside(run: Run, runtime: str, precision: str) -> LatencyTable | None:
 
     Returns:
         The run's own table when it is of this runtime and precision; else what `hwnas profile`
-        measured for the same space; None when there is nothing, or it is another machine's.
+        measured for the same space; None when there is nothing, or it is another machine's, or
+        others' who left no network to measure beside.
 
     Raises:
         FileFormatError: The table is damaged.
     """
     section = experiment_of(run).device
     own = run_tables(run).get(precision) if runtime == section.runtime else None
-    if own is not None:
+    if isinstance(own, LatencyTable):
         return own
     device = load_device(section.name)
     path = find_table(

@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,9 @@ def test_what_is_printed_is_what_is_recorded(folder: Path) -> None:
     results = job(folder, 4)
     output = finish(start(folder))
     assert output == results.read_text()
-    header, *visits = records(output)
+    header, *visits, closing = records(output)
     assert header["runtime_version"] == "1"
+    assert closing.keys() == {"after"}
     assert [visit["visit"] for visit in visits] == [0, 1, 2, 3]
     assert all(2 <= len(visit["ns"]) <= 4 for visit in visits)
     assert all(ns >= 1_000_000 for visit in visits for ns in visit["ns"])
@@ -105,11 +107,12 @@ def test_a_torn_last_line_is_measured_again_and_nothing_else(folder: Path) -> No
     results = job(folder, 3)
     finish(start(folder))
     lines = results.read_bytes().splitlines(keepends=True)
-    for size in (1, len(lines[-1]) // 2, len(lines[-1]) - 1):
-        results.write_bytes(b"".join(lines[:-1]) + lines[-1][:size])
-        output = finish(start(folder))
-        assert [record["visit"] for record in records(output)] == [2]
-        assert results.read_bytes().splitlines(keepends=True)[:-1] == lines[:-1]
+    whole, torn = lines[:-2], lines[-2]  # the last line but the closing one
+    for size in (1, len(torn) // 2, len(torn) - 1):
+        results.write_bytes(b"".join(whole) + torn[:size])
+        visit, closing = records(finish(start(folder)))
+        assert (visit["visit"], closing.keys()) == (2, {"after"})
+        assert results.read_bytes().splitlines(keepends=True)[:-2] == whole
 
 
 def test_it_ends_when_its_input_ends(folder: Path) -> None:
@@ -163,20 +166,21 @@ def test_a_very_short_model_runs_many_times_for_a_sample() -> None:
     assert timed["runs"] > 10
 
 
-def test_conditions_are_read_below_a_root(tmp_path: Path) -> None:
-    folder = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq"
-    folder.mkdir(parents=True)
-    (folder / "scaling_governor").write_text("powersave\n")
-    (folder / "scaling_cur_freq").write_text("1500000\n")
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: Cortex-A72\n")
-    found = agent.conditions(tmp_path)
-    assert (found["cpu"], found["governor"], found["frequency_mhz"]) == (
-        "Cortex-A72", "powersave", 1500.0,
-    )  # fmt: skip
+@pytest.mark.parametrize(("runs", "ms"), [(3, 0.0), (0, 20.0), (3, 20.0)])
+def test_the_warm_up_lasts_for_runs_and_for_milliseconds(runs: int, ms: float) -> None:
+    calls: list[float] = []
+    settings = {**TIMING, "warm_up_runs": runs, "warm_up_ms": ms, "min_samples": 1}
+    samples = agent.time_model(lambda: calls.append(time.perf_counter()), settings)
+    timed = 1 + samples["runs"] * len(samples["ns"])
+    warm_up = calls[: len(calls) - timed]
+    assert len(warm_up) >= runs
+    assert calls[len(warm_up)] - calls[0] >= 0.9 * ms / 1000
+    assert ms or len(warm_up) == runs
 
 
-def test_conditions_that_cannot_be_read_are_none(tmp_path: Path) -> None:
-    found = agent.conditions(tmp_path)
-    assert (found["governor"], found["frequency_mhz"]) == (None, None)
-    assert found["cpu"]
+def test_an_agent_ends_itself_at_the_limit_of_its_job(folder: Path) -> None:
+    job(folder, 50_000, limit_s=0.3)
+    process = start(folder)
+    output = finish(process)
+    assert process.returncode == agent.EXIT_REFUSED
+    assert records(output)[-1] == {"error": "time", "message": "it took longer than 0.3 s"}

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from hwnas.devices import device_names, load_device, reachable
+from hwnas.devices import Cores, Device, device_names, load_device, reachable
+from hwnas.devices.descriptor import Option
 from hwnas.errors import FileFormatError, UnknownNameError
 
 
@@ -31,6 +32,27 @@ def test_a_device_may_say_which_precisions_it_has(tmp_path: Path) -> None:
     assert load_device("host").precisions == ()
     path = written(tmp_path, 'title = "An accelerator"\nprecisions = ["int8"]')
     assert load_device(path).precisions == ("int8",)
+
+
+def test_what_a_device_is_made_of_is_read(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        'title = "x"\n[hardware]\nidle_w = 2.0\nload_w = 5\n'
+        '[[hardware.cores]]\nname = "Cortex-A76"\ncount = 4\nmax_mhz = 2400',
+    )
+    hardware = load_device(path).hardware
+    assert hardware.cores == (Cores("Cortex-A76", 4, 2400.0),)
+    assert (hardware.idle_w, hardware.load_w, hardware.memory_gb) == (2.0, 5.0, None)
+
+
+@pytest.mark.parametrize(("options", "way"), [
+    ({}, "ssh"),
+    ({"host": "pi"}, "ssh pi"),
+    ({"host": "pi", "user": "me", "port": 22}, "ssh me@pi"),
+    ({"serial": "1A2B"}, "ssh 1A2B"),
+])  # fmt: skip
+def test_the_way_to_a_device_reads_like_an_address(options: dict[str, Option], way: str) -> None:
+    assert Device("board", "A board", transport="ssh", options=options).way == way
 
 
 def test_a_precision_that_nobody_knows_is_refused(tmp_path: Path) -> None:
@@ -72,6 +94,19 @@ def test_a_name_that_is_no_name_is_unknown(name: str) -> None:
     ('title = "x"\n[energy]\npj_per_byte = -1.0', "pj_per_byte is -1.0"),
     ('title = "x"\n[energy]\npj_per_fp32_mac = nan', "pj_per_fp32_mac is"),
     ('title = "x"\n[energy]\npj_per_mac = 1.0', "pj_per_mac is not a known key"),
+    ('title = "x"\npython = ["", "a"]', "python holds an empty word"),
+    ('title = "a\\nb"', "title is 'a.nb'; expected one line of printable text"),
+    ('title = "x"\n[options]\nhost = "a\\u0000b"', "options.host is 'a.x00b'"),
+    ('title = "x"\n[options]\n"\\u001b[2J" = 1', "2J. is not a known key"),
+    ('title = "x"\n[options]\nport = inf', "options.port is inf"),
+    ('title = "x"\n[measuring]\ncores = [1, 1]', "measuring.cores is .1, 1."),
+    ('title = "x"\n[measuring]\ncores = [-1]', "measuring.cores is .-1."),
+    ('title = "x"\n[measuring]\ncool_down_s = -1.0', "measuring.cool_down_s is -1.0"),
+    ('title = "x"\n[hardware]\nmemory_gb = -4.0', "hardware.memory_gb is -4.0"),
+    ('title = "x"\n[hardware]\nmemory = 4.0', "hardware.memory is not a known key"),
+    ('title = "x"\n[hardware]\nidle_w = 3.0\nload_w = 2.0', "load_w is 2.0; expected 3 or more"),
+    ('title = "x"\n[[hardware.cores]]\nname = "A"\ncount = 0', "cores.0.count is 0"),
+    ('title = "x"\n[[hardware.cores]]\nname = "A"', "hardware.cores.0.count is required"),
     ("title = ", "not valid TOML"),
 ])  # fmt: skip
 def test_a_wrong_device_file_is_refused(text: str, message: str, tmp_path: Path) -> None:

@@ -3,10 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from hwnas.errors import UnstableError
 from hwnas.latency_table import LatencyTable
 from hwnas.layers import LayerSpec
 from hwnas.measurement import Samples
-from hwnas.profiling.assembly import extend, usual_ms, without_drift
+from hwnas.profiling.assembly import extend, without_drift
 from hwnas.profiling.plan import CANARY, OVERHEAD, Batch, Plan
 
 LAYERS = tuple(LayerSpec("linear", 1, 4, 4 + i) for i in range(3))
@@ -22,12 +23,6 @@ def ms(value: float) -> Samples:
 
 def batch_of(*models: str) -> Batch:
     return Batch({}, tuple(enumerate(models)))
-
-
-def test_what_the_canary_usually_takes_is_its_median() -> None:
-    batch = batch_of(CANARY, "a", CANARY, CANARY)
-    visits = {0: ms(1), 1: ms(100), 2: ms(2), 3: ms(9)}
-    assert usual_ms([batch], visits) == 2.0
 
 
 def test_drift_is_interpolated_between_visits_to_the_canary() -> None:
@@ -46,9 +41,10 @@ def test_a_slow_machine_gives_the_table_of_a_fast_one() -> None:
     batch = batch_of(CANARY, "layer0", OVERHEAD, CANARY)
     plan = Plan(LAYERS[:1], (), LAYERS, (batch,))
     fast = {0: ms(1), 1: ms(3), 2: ms(0.5), 3: ms(1)}
-    table = extend(EMPTY_TABLE, plan, fast)
+    table = extend(EMPTY_TABLE, plan, fast, canary_ms=1.0)
     slow = {number: Samples((visit.ns[0] * 2,)) for number, visit in fast.items()}
-    later = extend(dataclasses.replace(table, sessions=(None,), layers=()), plan, slow)  # type: ignore[arg-type]
+    known = dataclasses.replace(table, sessions=(None,), layers=())  # type: ignore[arg-type]
+    later = extend(known, plan, slow, canary_ms=2.0)
     assert later.cost_ms == table.cost_ms == {LAYERS[0]: 2.5}
 
 
@@ -58,7 +54,8 @@ def made_with_networks(measured: list[float]) -> LatencyTable:
     batch = batch_of(CANARY, OVERHEAD, "layer0", "layer1", "layer2", *names, CANARY)
     times = [1, 1, 3, 4, 5, *measured, 1]
     plan = Plan(LAYERS, (LAYERS[:2],) * len(measured), LAYERS, (batch,))
-    return extend(EMPTY_TABLE, plan, {i: ms(time) for i, time in enumerate(times)})
+    visits = {i: ms(time) for i, time in enumerate(times)}
+    return extend(EMPTY_TABLE, plan, visits, canary_ms=1.0)
 
 
 def test_the_scale_is_the_ratio_of_networks_to_sums_without_overhead() -> None:
@@ -84,3 +81,8 @@ def test_without_networks_nothing_is_stated() -> None:
     table = made_with_networks([])
     assert (table.quality, table.scale) == (None, 1.0)
     np.testing.assert_allclose(list(table.cost_ms.values()), [2, 3, 4])
+
+
+def test_networks_that_take_no_longer_than_nothing_are_refused() -> None:
+    with pytest.raises(UnstableError, match=r"0\.5 ms .* without layers 1 ms"):
+        made_with_networks([0.5, 0.5])

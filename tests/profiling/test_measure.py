@@ -1,18 +1,19 @@
 import dataclasses
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hwnas.devices import load_device
-from hwnas.errors import DeviceError, InputError
+from hwnas.errors import DeviceError, InputError, UnsteadyWarning
 from hwnas.graphs import onnx
 from hwnas.latency_table import LatencyTable
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.measurement import Samples
 from hwnas.profiling import measure_model, measure_models
-from hwnas.profiling.plan import Discipline, Timing
+from hwnas.profiling.plan import Discipline, Steadiness, Timing
 
 HOST = load_device("host")
 QUICK = Discipline(
@@ -44,6 +45,21 @@ def test_models_are_measured_in_turns_and_returned_in_order(tmp_path: Path) -> N
     assert large.median_ms > small.median_ms
     assert len(large.samples) == len(small.samples) == 4
     assert {visit.drift for visit in large.samples} == {1.0}
+
+
+def test_visits_that_differ_much_are_a_warning_with_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.onnx", SMALL)
+    strict = dataclasses.replace(QUICK, network_rounds=8, steadiness=Steadiness(max_spread=-1.0))
+    with pytest.warns(UnsteadyWarning, match=r"host was unsteady.*a\.onnx.*8 visits .* ms"):
+        measure_models(HOST, [path], discipline=strict)
+
+
+def test_few_visits_say_nothing_of_steadiness(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.onnx", SMALL)
+    strict = dataclasses.replace(QUICK, steadiness=Steadiness(max_spread=-1.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        measure_models(HOST, [path], discipline=strict)
 
 
 def test_files_of_the_same_name_are_told_apart(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from hwnas.spaces import load_space
 
 HOST = load_device("host")
 LAYERS = (
-    LayerSpec("conv", 8, 3, 4, kernel_size=3, activation="hard_swish"),
+    LayerSpec("conv", 8, 3, 8, kernel_size=3, activation="hard_swish"),
+    LayerSpec("conv", 8, 8, 4, activation="hard_swish"),
     LayerSpec("pool", 8, 4, 4),
     LayerSpec("linear", 1, 4, 3, bias=True),
 )
-BATCH = Batch({layer_model(0): LAYERS[:1], network_model(0): LAYERS, OVERHEAD: ()}, ())
+BATCH = Batch({layer_model(0): LAYERS[1:2], network_model(0): LAYERS, OVERHEAD: ()}, ())
 QUICK = Discipline(Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2)
 
 

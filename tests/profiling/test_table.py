@@ -1,4 +1,6 @@
 import dataclasses
+import json
+import math
 import resource
 import signal
 import sys
@@ -17,10 +19,11 @@ from hwnas.errors import (
     StorageError,
     TransportError,
     UnknownNameError,
+    UnstableError,
 )
 from hwnas.latency_table import LatencyTable
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Timing
+from hwnas.profiling.plan import Discipline, Steadiness, Timing
 from hwnas.profiling.sample_log import exclusive
 from hwnas.protocols import SearchSpace
 from hwnas.spaces import load_space
@@ -32,7 +35,9 @@ QUICK = Discipline(
     Timing(warm_up_runs=1, min_samples=2, max_samples=3, visit_ms=0.2, min_sample_us=50.0),
     layer_rounds=2,
     network_rounds=2,
+    steadiness=Steadiness(math.inf, math.inf, math.inf),
 )
+NEVER_STEADY = dataclasses.replace(QUICK, steadiness=Steadiness(max_step=0.0))
 
 
 def quick(
@@ -56,9 +61,11 @@ class Told:
     def __init__(self) -> None:
         self.done: list[float] = []
         self.total = 0.0
+        self.tasks: dict[str, tuple[float, float]] = {}
 
     def __call__(self, task: str, done: float, total: float, note: str = "") -> None:
-        del task, note
+        del note
+        self.tasks[task] = done, total
         self.done.append(done)
         self.total = total
 
@@ -145,6 +152,78 @@ def test_a_table_of_another_machine_is_not_extended(finished: Path, tmp_path: Pa
 
 def test_a_profile_that_another_process_makes_is_refused(tmp_path: Path) -> None:
     with exclusive(path_of(tmp_path).with_suffix(".work")), pytest.raises(RunInUseError):
+        quick(tmp_path)
+
+
+def test_a_steady_profile_says_so(finished: Path) -> None:
+    (origin,) = LatencyTable.read(path_of(finished)).sessions
+    assert origin.stability is not None
+    assert origin.stability.stretches > 4
+    assert (origin.stability.drifted, origin.stability.unsettled) == (0, 0)
+    assert origin.stability.canary_low <= 1.0 <= origin.stability.canary_high
+
+
+def test_drifted_stretches_are_measured_again_and_the_table_says_so(tmp_path: Path) -> None:
+    lenient = dataclasses.replace(NEVER_STEADY.steadiness, max_unsettled=1.0)
+    told = Told()
+    table = quick(
+        tmp_path, on_progress=told, discipline=dataclasses.replace(QUICK, steadiness=lenient)
+    )
+    assert table == LatencyTable.read(path_of(tmp_path))
+    assert {len(timing.samples) for timing in (*table.layers, *table.networks)} == {4}
+    assert list(told.tasks) == ["profiling", "measuring again"]
+    assert all(done == total for done, total in told.tasks.values())
+    stability = table.sessions[0].stability
+    assert stability is not None
+    assert stability.drifted == stability.stretches
+    assert stability.unsettled == len(table.layers) + len(table.networks)
+
+
+def test_a_profile_interrupted_while_it_measures_again_goes_on_there(tmp_path: Path) -> None:
+    steadiness = dataclasses.replace(NEVER_STEADY.steadiness, max_unsettled=1.0)
+    again = dataclasses.replace(QUICK, steadiness=steadiness)
+
+    def interrupt(task: str, done: float, total: float, note: str = "") -> None:
+        if task == "measuring again" and done >= 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(tmp_path, discipline=again, on_progress=interrupt)
+    log = path_of(tmp_path).with_suffix(".work") / "samples.jsonl"
+    kept = [json.loads(line) for line in log.read_text().splitlines()]
+    table = quick(tmp_path, discipline=again)
+    timings = (*table.layers, *table.networks)
+    assert {len(timing.samples) for timing in timings} == {4}
+    found = [visit.ns for timing in timings for visit in timing.samples]
+    found += [visit.ns for visit in table.overhead]
+    models = [one for one in kept if "visit" in one and "canary" not in one["model"]]
+    assert {tuple(one["ns"]) for one in models} <= {*found}
+
+
+def test_a_device_that_stays_unsteady_gives_no_table_and_keeps_what_it_gave(tmp_path: Path) -> None:
+    log = path_of(tmp_path).with_suffix(".work") / "samples.jsonl"
+    with pytest.raises(UnstableError, match=r"host was too unsteady.*run the same command again"):
+        quick(tmp_path, discipline=NEVER_STEADY)
+    assert not path_of(tmp_path).exists()
+    assert not (log.parent / "device").exists()
+    kept = log.read_bytes()
+    with pytest.raises(UnstableError):
+        quick(tmp_path, discipline=NEVER_STEADY)
+    assert log.read_bytes().startswith(kept)
+    assert len(log.read_bytes()) > len(kept)
+
+
+def test_an_unfinished_profile_of_another_discipline_is_not_mixed_in(tmp_path: Path) -> None:
+    interrupted(tmp_path, 3)
+    with pytest.raises(InputError, match="unfinished profile of another request"):
+        quick(tmp_path, discipline=NEVER_STEADY)
+
+
+def test_visits_to_other_models_than_planned_are_not_taken(tmp_path: Path) -> None:
+    interrupted(tmp_path, 10)
+    log = path_of(tmp_path).with_suffix(".work") / "samples.jsonl"
+    log.write_text(log.read_text().replace('"canary.onnx"', '"other.onnx"', 1))
+    with pytest.raises(InputError, match=r"to other\.onnx where canary\.onnx is expected"):
         quick(tmp_path)
 
 

@@ -26,7 +26,7 @@ MIXED = ("fp32", "int8")
 PROVENANCE = Provenance(
     date="2026-01-01T00:00:00+00:00", command="hwnas profile host", hwnas_version="1",
     cpu=conditions(Path("/"))["cpu"], os="o", python="3.11", runtime_version="1.31", threads=1,
-    governor=None, frequency_mhz=None, warm_up_runs=2, rounds=5, min_samples=5, visit_ms=10.0,
+    warm_up_runs=2, rounds=5, min_samples=5, visit_ms=10.0,
     seed=0,
 )  # fmt: skip
 

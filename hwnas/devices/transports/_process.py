@@ -86,16 +86,18 @@ def capture(argv: Sequence[str], *, timeout_s: float) -> tuple[bytes, Ended]:
     Raises:
         TransportError: It could not be started.
     """
-    try:
-        done = subprocess.run(
-            list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s,
-            check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        return error.stdout or b"", Ended(-9, _last(error.stderr or b""), late=True)
-    except OSError as error:
-        raise _unstartable(argv, error) from error
-    return done.stdout, Ended(done.returncode, _last(done.stderr), late=False)
+    # a file, not a pipe: what the command leaves running may keep it open
+    with tempfile.TemporaryFile() as errors:
+        try:
+            done = subprocess.run(
+                list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                timeout=timeout_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            return error.stdout or b"", Ended(-9, _tail(errors), late=True)
+        except OSError as error:
+            raise _unstartable(argv, error) from error
+        return done.stdout, Ended(done.returncode, _tail(errors), late=False)
 
 
 def _start(argv: Sequence[str], errors: IO[bytes], cwd: Path | None) -> "subprocess.Popen[str]":
@@ -114,8 +116,4 @@ def _unstartable(argv: Sequence[str], error: OSError) -> TransportError:
 
 def _tail(errors: IO[bytes]) -> str:
     errors.seek(0)
-    return _last(errors.read())
-
-
-def _last(written: bytes) -> str:
-    return written.decode(errors="replace").strip()[-STDERR_TAIL:]
+    return errors.read().decode(errors="replace").strip()[-STDERR_TAIL:]

@@ -26,7 +26,10 @@ def create(device: Device, workdir: Path) -> "LocalTransport":
 def reachable(device: Device) -> str | None:
     """None when the Python command of the device file can be started here."""
     if device.python and shutil.which(device.python[0]) is None:
-        return f"there is no command {device.python[0]!r} on this machine"
+        return (
+            f"Device {device.name}: there is no command {device.python[0]!r} on this machine; "
+            "correct python in its file."
+        )
     return None
 
 

@@ -29,6 +29,8 @@ bench: $(VENV)/.installed-dev
 		$(BIN)/python -m benchmarks.latency_table --space ofa_mbv3_w1.0 \
 			--resolution 160 192 224 --runtime $$runtime --precision $$precision || exit 1; \
 	done; done
+	$(BIN)/python -m benchmarks.transport_overhead
+	$(BIN)/python -m benchmarks.disturbed_profile
 	$(BIN)/python -m benchmarks.quickstart
 	$(BIN)/python -m benchmarks.int8
 	$(BIN)/python -m benchmarks.int8_wide

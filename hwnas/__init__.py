@@ -4,6 +4,7 @@ The functions below are imported when first used, so that ``import hwnas`` costs
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from hwnas.workflows import costs as costs
     from hwnas.workflows import load_run as load_run
     from hwnas.workflows import load_table as load_table
+
+# as in hwnas/runtimes/onnxruntime.py, for whatever imports ONNX Runtime first
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "load_space": "hwnas.spaces",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
+
+# from 1.29 on it otherwise reports its use to its makers, with threads of its own while models are
+# timed, and leaves files in the home folder; it looks when it is first imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 MODEL_FORMAT = "onnx"
 PRECISIONS = ("fp32", "fp16", "int8")

@@ -91,7 +91,7 @@ def device(
     before = set((ROOT / workdir).glob("*"))
     with way(tmp_path_factory.mktemp(request.param)) as made:
         yield made
-    assert set((ROOT / workdir).glob("*")) <= before
+    assert set((ROOT / workdir).glob("*")) <= before, "neither hwnas nor a runtime leaves a file"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ SPACE = Path(__file__).parent / "data" / "tiny_space.toml"
 EXPERIMENT = f"""
 name = "tiny"
 
+[device]
+accept_unsteady = true
+
 [space]
 source = "{SPACE}"
 

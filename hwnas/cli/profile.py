@@ -34,6 +34,13 @@ def command(
         int, typer.Option(min=0, help="Whole random networks that the table is compared with.")
     ] = 24,
     seed: _options.Seed = 0,
+    accept_unsteady: Annotated[
+        bool,
+        typer.Option(
+            "--accept-unsteady",
+            help="Write the table, with a warning, even where the device's speed changed too much.",
+        ),
+    ] = False,
 ) -> None:
     """Measure a latency table: every layer of a search space, on the device.
 
@@ -60,6 +67,7 @@ def command(
         "resolutions": tuple(resolution or ()), "data": data, "classes": classes,
         "in_channels": in_channels, "runtime": runtime, "precision": precision,
         "threads": threads, "networks": networks, "seed": seed,
+        "accept_unsteady": accept_unsteady,
     }  # fmt: skip
     wanted = devices or ["host"]
     if len(wanted) > 1:

@@ -80,23 +80,25 @@ def _with_networks(
     """
     if len(networks) < 2:
         return dataclasses.replace(table, networks=(), quality=None, energy=None)
-    overhead = table.overhead_ms
+    measured = np.array([Measurement(samples).median_ms for _, samples in networks])
+    measured = measured.round(_DIGITS)
+    overhead = min(dataclasses.replace(table, networks=()).overhead_ms, float(measured.min()))
     alone = np.array([timing.median_ms - overhead for timing in table.layers])
     costs = [alone[list(layers)] for layers, _ in networks]
-    measured = np.array([Measurement(samples).median_ms for _, samples in networks])
     predicted = np.empty_like(measured)
     for half in (0, 1):
         boundary, scale = fit(costs[1 - half :: 2], measured[1 - half :: 2] - overhead)
         predicted[half::2] = overhead + scale * sums(costs[half::2], boundary)
     timings = tuple(
-        NetworkTiming(layers, round(float(ms), _DIGITS), round(float(expected), _DIGITS), samples)
+        NetworkTiming(layers, float(ms), round(float(expected), _DIGITS), samples)
         for (layers, samples), ms, expected in zip(networks, measured, predicted, strict=True)
     )
     boundary, scale = fit(costs, measured - overhead)
     if not (scale > 0 and (predicted > 0).all()):
+        empty = Measurement(table.overhead).median_ms
         raise UnstableError(
             f"{len(networks)} whole networks on {table.device} took {np.median(measured):.4g} ms "
-            f"(median) and a model without layers {overhead:.4g} ms, which no sum of layers "
+            f"(median) and a model without layers {empty:.4g} ms, which no sum of layers "
             "explains: was it busy or throttled? Delete what is left of this profile (its .work "
             "folder) and run the same command again."
         )

@@ -168,7 +168,7 @@ def settled(
             f"Device {device} was too unsteady for a latency table: "
             f"{_in_numbers(stability, found.usual_ms, counts)}. Close other programs, let the "
             "device cool or pin its cores (measuring in its file), then run the same command "
-            "again: steady visits are kept."
+            "again: steady visits are kept. --accept-unsteady takes the table as it is."
         )
     if unsettled:
         warnings.warn(

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from hwnas.devices import Device
 from hwnas.errors import InputError
@@ -108,7 +109,7 @@ def profile(
             command = command or profile_command(
                 device.name, space=space.name, runtime=runtime, precision=precision, threads=threads
             )
-            asked = digest({"plan": plan.digest(), "discipline": dataclasses.asdict(discipline)})
+            asked = digest({"plan": plan.digest(), "discipline": _how_measured(discipline)})
             request = _continued(work, _Request(asked, command, now()))
             session = Session(target, work)
             measured = measure_plan(
@@ -130,6 +131,13 @@ def profile(
             table.write(path)
         shutil.rmtree(work, ignore_errors=True)
     return table
+
+
+def _how_measured(discipline: Discipline) -> dict[str, Any]:
+    """What decides which visits are made; not what is then made of them."""
+    content = dataclasses.asdict(discipline)
+    del content["steadiness"]["max_unsettled"]
+    return content
 
 
 def _continued(work: Path, request: _Request) -> _Request:

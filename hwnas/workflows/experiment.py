@@ -74,6 +74,8 @@ class DeviceSection:
         precisions: Of weights and activations: the only one of all networks, or several for the
             search to choose from, network by network.
         threads: Of the runtime.
+        accept_unsteady: Whether ``hwnas run`` goes on, with a warning, with a latency table of a
+            device whose speed changed too much for the table to be believed.
         others: Of the devices that objectives or budgets name after ``@``, those that have a
             runtime or threads of their own. Precisions are the same everywhere.
     """
@@ -82,6 +84,7 @@ class DeviceSection:
     runtime: str = "onnxruntime"
     precisions: tuple[str, ...] = ("fp32",)
     threads: int = 1
+    accept_unsteady: bool = False
     others: tuple[OtherDevice, ...] = ()
 
     __pydantic_config__ = files.STRICT

@@ -187,7 +187,7 @@ def _profile(experiment: Experiment, on_progress: Progress) -> None:
         profile(
             device.name, space.source, resolutions=space.resolutions, data=experiment.data.source,
             runtime=device.runtime, precision=precision, threads=device.threads,
-            on_progress=on_progress,
+            accept_unsteady=device.accept_unsteady, on_progress=on_progress,
         )  # fmt: skip
 
 

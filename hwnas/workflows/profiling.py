@@ -7,13 +7,14 @@ from hwnas.devices import Device, load_device
 from hwnas.errors import InputError
 from hwnas.latency_table import EnergyFit, LatencyTable, Quality, table_path
 from hwnas.measurement import Measurement
-from hwnas.profiling.plan import Discipline
+from hwnas.profiling.plan import Discipline, Steadiness
 from hwnas.progress import Progress, silent
 from hwnas.protocols import SearchSpace
 from hwnas.workflows.experiment import SpaceSection
 from hwnas.workflows.setting import data_of, space_for
 
 _DISCIPLINE = Discipline()
+_ANYHOW = Discipline(steadiness=Steadiness(max_unsettled=1.0))
 
 
 def profile(
@@ -29,6 +30,7 @@ def profile(
     threads: int = 1,
     networks: int = 24,
     seed: int = 0,
+    accept_unsteady: bool = False,
     folder: str | Path = "latency_tables",
     on_progress: Progress = silent,
 ) -> tuple[Path, LatencyTable]:
@@ -46,6 +48,8 @@ def profile(
         threads: Of the runtime.
         networks: Whole random networks to compare the table with.
         seed: Of the order of measurements and of the whole networks.
+        accept_unsteady: Whether a device that stays unsteady gets a table with a warning, rather
+            than `UnstableError`.
         folder: Where tables are kept.
         on_progress: Told after each visit to a model.
 
@@ -58,7 +62,7 @@ def profile(
             space, resolutions=resolutions, data=data, classes=classes, in_channels=in_channels
         ),
         runtime=runtime, precision=precision, threads=threads, networks=networks, seed=seed,
-        folder=folder, on_progress=on_progress,
+        accept_unsteady=accept_unsteady, folder=folder, on_progress=on_progress,
     )  # fmt: skip
 
 
@@ -87,9 +91,11 @@ def profile_space(
     seed: int,
     folder: str | Path,
     on_progress: Progress,
-    discipline: Discipline = _DISCIPLINE,
+    accept_unsteady: bool = False,
+    discipline: Discipline | None = None,
 ) -> tuple[Path, LatencyTable]:
     """`profile` of a device and a space that are loaded already."""
+    discipline = discipline or (_ANYHOW if accept_unsteady else _DISCIPLINE)
     table = profiling.profile(
         device, space, folder=Path(folder), runtime=runtime, precision=precision, threads=threads,
         whole_networks=networks, seed=seed, discipline=discipline, on_progress=on_progress,

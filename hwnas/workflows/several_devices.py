@@ -15,8 +15,6 @@ from hwnas.progress import Progress, silent
 from hwnas.workflows.known_devices import unreachable_because
 from hwnas.workflows.profiling import profile_space, space_to_profile
 
-_DISCIPLINE = Discipline()
-
 
 @dataclass(frozen=True, slots=True)
 class Profiled:
@@ -48,8 +46,9 @@ def profile_devices(
     threads: int = 1,
     networks: int = 24,
     seed: int = 0,
+    accept_unsteady: bool = False,
     folder: str | Path = "latency_tables",
-    discipline: Discipline = _DISCIPLINE,
+    discipline: Discipline | None = None,
     on_progress: Progress = silent,
     on_end: Callable[[Profiled], None] | None = None,
 ) -> tuple[Profiled, ...]:
@@ -70,8 +69,9 @@ def profile_devices(
         threads: Likewise.
         networks: Likewise.
         seed: Likewise.
+        accept_unsteady: Likewise.
         folder: Likewise.
-        discipline: How thoroughly, and what counts as steady.
+        discipline: How thoroughly, and what counts as steady; None for the usual.
         on_progress: Told after each visit, with the name of the device in the task; called from
             several threads, but never twice at the same time.
         on_end: Told of each device when it is done with, in the same way.
@@ -88,7 +88,8 @@ def profile_devices(
     )
     measure = partial(
         profile_space, space=wanted, runtime=runtime, precision=precision, threads=threads,
-        networks=networks, seed=seed, folder=folder, discipline=discipline,
+        networks=networks, seed=seed, folder=folder, accept_unsteady=accept_unsteady,
+        discipline=discipline,
     )  # fmt: skip
     audience = _Audience(on_progress, on_end)
     places = _places(known)

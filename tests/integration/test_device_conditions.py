@@ -14,11 +14,14 @@ from hwnas.devices import Device, load_device
 from hwnas.errors import ConditionsError
 from hwnas.latency_table import LatencyTable
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Timing
+from hwnas.profiling.plan import Discipline, Steadiness, Timing
 from hwnas.spaces import load_space
 
 SPACE = load_space(Path(__file__).parents[1] / "data" / "profile_space.toml")
-QUICK = Discipline(Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2)
+QUICK = Discipline(
+    Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2,
+    steadiness=Steadiness(max_unsettled=1.0),
+)  # fmt: skip
 CORE = max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 
 PYTHON = """#!{python}

@@ -29,7 +29,7 @@ from hwnas.latency_table import LatencyTable
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.profiling import measure_model, profile
-from hwnas.profiling.plan import Discipline, Timing
+from hwnas.profiling.plan import Discipline, Steadiness, Timing
 from hwnas.spaces import load_space
 from hwnas.workflows import Experiment, energy_sentence, search
 from hwnas.workflows.experiment import DeviceSection, SearchSection, SpaceSection
@@ -39,7 +39,10 @@ Invoke = Callable[..., Any]
 SPACE = Path(__file__).parents[1] / "data" / "profile_space.toml"
 IDLE_W, ACTIVE_W = 2.0, 10.0
 RANGE_UJ = 10_000_000  # so small that it starts again every second
-QUICK = Discipline(Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2)
+QUICK = Discipline(
+    Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2,
+    steadiness=Steadiness(max_unsettled=1.0),
+)  # fmt: skip
 
 PYTHON = """#!{python}
 import json, os, sys

@@ -16,7 +16,7 @@ from hwnas.latency_table import LatencyTable
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.profiling import measure_model, profile
-from hwnas.profiling.plan import Discipline, Timing
+from hwnas.profiling.plan import Discipline, Steadiness, Timing
 from hwnas.protocols import architecture_layers
 from hwnas.reference_networks import reference_network
 from hwnas.runtimes import litert
@@ -154,7 +154,8 @@ def test_a_device_with_tflite_runtime_is_profiled(
 ) -> None:
     profile(
         board, load_space(SPACE), folder=tmp_path, runtime="litert", precision=precision,
-        whole_networks=4, discipline=Discipline(TIMING, 4, 4),
+        whole_networks=4,
+        discipline=Discipline(TIMING, 4, 4, steadiness=Steadiness(max_unsettled=1.0)),
     )  # fmt: skip
     table = LatencyTable.read(tmp_path / "board" / f"profile_space-litert-{precision}-1t.json")
     assert {timing.layer for timing in table.layers} == set(load_space(SPACE).catalog.layers[1:])

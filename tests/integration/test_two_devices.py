@@ -30,6 +30,7 @@ source = "images.npz"
 
 [device]
 name = "first"
+accept_unsteady = true
 
 [supernet]
 epochs = 1

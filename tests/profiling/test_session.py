@@ -13,7 +13,15 @@ from hwnas.layers import LayerSpec
 from hwnas.profiling import profile
 from hwnas.profiling.job import lowered_job
 from hwnas.profiling.measure import measure_model
-from hwnas.profiling.plan import OVERHEAD, Batch, Discipline, Timing, layer_model, network_model
+from hwnas.profiling.plan import (
+    OVERHEAD,
+    Batch,
+    Discipline,
+    Steadiness,
+    Timing,
+    layer_model,
+    network_model,
+)
 from hwnas.profiling.target import Target
 from hwnas.spaces import load_space
 
@@ -25,7 +33,10 @@ LAYERS = (
     LayerSpec("linear", 1, 4, 3, bias=True),
 )
 BATCH = Batch({layer_model(0): LAYERS[1:2], network_model(0): LAYERS, OVERHEAD: ()}, ())
-QUICK = Discipline(Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2)
+QUICK = Discipline(
+    Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2,
+    steadiness=Steadiness(max_unsettled=1.0),
+)  # fmt: skip
 
 
 def content(runtime: str, precision: str, model: str) -> bytes:

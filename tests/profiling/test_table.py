@@ -211,6 +211,11 @@ def test_a_device_that_stays_unsteady_gives_no_table_and_keeps_what_it_gave(tmp_
         quick(tmp_path, discipline=NEVER_STEADY)
     assert log.read_bytes().startswith(kept)
     assert len(log.read_bytes()) > len(kept)
+    lenient = dataclasses.replace(NEVER_STEADY.steadiness, max_unsettled=1.0)
+    table = quick(tmp_path, discipline=dataclasses.replace(QUICK, steadiness=lenient))
+    found = {visit.ns for timing in table.layers for visit in timing.samples}
+    lines = [json.loads(line) for line in kept.decode().splitlines()]
+    assert {tuple(one["ns"]) for one in lines if one.get("model", "").startswith("layer")} <= found
 
 
 def test_an_unfinished_profile_of_another_discipline_is_not_mixed_in(tmp_path: Path) -> None:

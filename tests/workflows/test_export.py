@@ -11,7 +11,7 @@ from hwnas.devices import load_device
 from hwnas.errors import HwnasWarning, InputError
 from hwnas.latency_table import LatencyTable
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Timing
+from hwnas.profiling.plan import Discipline, Steadiness, Timing
 from hwnas.runtimes import litert, onnxruntime
 from hwnas.spaces.precision_choice import base_space
 from hwnas.training.evaluation import batches_at
@@ -21,7 +21,10 @@ from hwnas.workflows.references import read_references
 from hwnas.workflows.searching import experiment_of
 from hwnas.workflows.setting import prepare
 
-QUICK = Discipline(Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2)
+QUICK = Discipline(
+    Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2,
+    steadiness=Steadiness(max_unsettled=1.0),
+)  # fmt: skip
 NAMES = ["model.onnx", "model-int8.onnx", "model.tflite", "model-int8.tflite"]
 
 

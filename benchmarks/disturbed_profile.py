@@ -146,8 +146,11 @@ def measured_in_quiet(
     return {layers: found[layers] for layers in networks}, usual_ms
 
 
-def tables(plan: Plan, found: Measured) -> dict[str, LatencyTable | None]:
-    """What comes of the same measurement with all of the discipline, with part of it, without."""
+def tables(plan: Plan, found: Measured) -> tuple[dict[str, LatencyTable | None], int]:
+    """What comes of the same measurement with all of the discipline, with part of it, without.
+
+    Also how many models lack steady visits, which a profile that is not refused says as a warning.
+    """
 
     def table(batches: Sequence[Batch], canary_ms: float) -> LatencyTable:
         part = dataclasses.replace(plan, batches=tuple(batches))
@@ -159,7 +162,7 @@ def tables(plan: Plan, found: Measured) -> dict[str, LatencyTable | None]:
     anything = dataclasses.replace(limits, max_unsettled=1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnsteadyWarning)
-        kept, _ = settled(plan, found.batches, seen, limits=anything, device="host")
+        kept, stability = settled(plan, found.batches, seen, limits=anything, device="host")
         try:
             settled(plan, found.batches, seen, limits=limits, device="host")
             disciplined = table(kept, seen.usual_ms)
@@ -170,12 +173,13 @@ def tables(plan: Plan, found: Measured) -> dict[str, LatencyTable | None]:
         Batch(batch.models, tuple(one for one in batch.visits if one[1] != CANARY))
         for batch in plan.batches
     ]
-    return {
+    made = {
         "disciplined": disciplined,
         "if not refused": table(kept, seen.usual_ms),
         "not measured again": table(plan.batches, planned.usual_ms),
         "without canary": table(blind, planned.usual_ms),
     }
+    return made, stability.unsettled
 
 
 def errors(table: LatencyTable | None, true: Truth, canary_ms: float) -> dict[str, float] | str:
@@ -199,12 +203,14 @@ def repetition(plan: Plan, networks: Sequence[tuple[LayerSpec, ...]]) -> dict[st
         with busy(seconds) as processes:
             found = measured(plan, None if name == "undisturbed" else processes)
         seen = review(found.batches, found.visits, DISCIPLINE.steadiness)
+        made, unsettled = tables(plan, found)
         result[name] = {
             "wall_s": round(time.perf_counter() - start, 1),
             "visits": len(found.visits),
             "stretches": len(seen.stretches),
             "drifted": len(seen.drifted),
-            **{way: errors(one, true, canary_ms) for way, one in tables(plan, found).items()},
+            "unsettled": unsettled,
+            **{way: errors(one, true, canary_ms) for way, one in made.items()},
         }
         print(f"  {name}: {result[name]}", flush=True)
     return result

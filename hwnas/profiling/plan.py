@@ -66,7 +66,7 @@ class Steadiness:
     max_scatter: float = 0.25
     max_level: float = 1.75
     tries: int = 3
-    max_unsettled: float = 0.5
+    max_unsettled: float = 0.1
     max_spread: float = 0.3
 
 

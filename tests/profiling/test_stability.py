@@ -159,9 +159,10 @@ def test_a_model_keeps_its_steady_visits_alone() -> None:
 
 def test_a_model_without_steady_visits_keeps_what_there_is() -> None:
     batch, visits = canary_took(*[ms(2)] * 4, ms(5))
+    lenient = replace(LIMITS, max_unsettled=0.25)
     found = review([batch], visits, LIMITS)
     with pytest.warns(UnsteadyWarning, match=r"1 of 4 stretches.*1 of 4 layers"):
-        kept, stability = settled(PLAN, [batch], found, limits=LIMITS, device="d")
+        kept, stability = settled(PLAN, [batch], found, limits=lenient, device="d")
     assert kept == (batch,)
     assert stability.unsettled == 1
     assert stability.canary_low == 1.0

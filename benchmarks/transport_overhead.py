@@ -18,7 +18,6 @@ _results.one_thread()
 
 import argparse  # noqa: E402
 import contextlib  # noqa: E402
-import getpass  # noqa: E402
 import shutil  # noqa: E402
 import socket  # noqa: E402
 import subprocess  # noqa: E402
@@ -67,7 +66,7 @@ def loopback(folder: Path) -> Iterator[Device]:
         transport="ssh",
         python=(sys.executable,),
         options={
-            "host": "127.0.0.1", "port": port, "user": getpass.getuser(),
+            "host": "127.0.0.1", "port": port, "user": pwd.getpwuid(os.getuid()).pw_name,
             "identity_file": str(folder / "client"), "config_file": str(folder / "config"),
             "workdir": str(folder),
         },

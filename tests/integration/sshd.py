@@ -1,8 +1,8 @@
 """A real OpenSSH server on loopback, with keys and a client configuration of its own."""
 
 import contextlib
-import getpass
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -107,7 +107,7 @@ def sshd(
         + "SetEnv SHLVL=1\n"
     )
     (folder / "config").write_text(
-        f"Host {HOST}\nHostName 127.0.0.1\nPort {port}\nUser {getpass.getuser()}\n"
+        f"Host {HOST}\nHostName 127.0.0.1\nPort {port}\nUser {pwd.getpwuid(os.getuid()).pw_name}\n"
         f"IdentityFile {folder}/client_key\nIdentitiesOnly yes\n"
         f"UserKnownHostsFile {folder}/known_hosts\nGlobalKnownHostsFile /dev/null\n"
     )

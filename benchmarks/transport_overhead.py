@@ -18,6 +18,8 @@ _results.one_thread()
 
 import argparse  # noqa: E402
 import contextlib  # noqa: E402
+import os  # noqa: E402
+import pwd  # noqa: E402
 import shutil  # noqa: E402
 import socket  # noqa: E402
 import subprocess  # noqa: E402

@@ -165,7 +165,8 @@ def test_a_device_file_can_say_all_that_an_alias_does(server: Server, tmp_path: 
     key.write_bytes((server.folder / "client_key").read_bytes())
     key.chmod(0o600)
     device = server.device(
-        tmp_path / "device", host="127.0.0.1", port=server.port, user=pwd.getpwuid(os.getuid()).pw_name,
+        tmp_path / "device", host="127.0.0.1", port=server.port,
+        user=pwd.getpwuid(os.getuid()).pw_name,
         identity_file=str(key), config_file=str(config),
     )  # fmt: skip
     transport = transports.create(device, tmp_path / "job")

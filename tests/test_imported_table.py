@@ -17,7 +17,6 @@ from hwnas.imported_table import (
     imported_note,
     read_table,
 )
-from hwnas.latency_table import LatencyTable
 from hwnas.protocols import architecture_layers
 from hwnas.spaces import load_space
 
@@ -55,11 +54,6 @@ def test_a_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert ImportedLatencyTable.read(path) == TABLE
     assert read_table(path) == TABLE
     assert "hwnas measured none" in json.loads(path.read_text())["statement"]
-
-
-def test_read_table_knows_measured_ones_too() -> None:
-    (shipped, *_) = sorted((Path(__file__).parents[1] / "latency_tables/host").glob("*.json"))
-    assert isinstance(read_table(shipped), LatencyTable)
 
 
 def test_a_table_that_lacks_layers_says_how_many_and_what_it_has() -> None:

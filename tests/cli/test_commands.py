@@ -138,6 +138,12 @@ def test_devices_lists_the_host_and_its_tables(workplace, invoke):
     assert "host" in result.out
 
 
+def test_tables_states_the_error_of_a_measured_table(workplace, invoke):
+    result = invoke("tables")
+    assert result.status == 0
+    assert " % " in result.out
+
+
 def test_profile_measures_nothing_that_the_table_holds(workplace, invoke):
     (table,) = Path("latency_tables/host").glob("*.json")
     before = table.read_bytes()

@@ -116,12 +116,10 @@ def test_an_imported_table_needs_to_be_told_its_space(folder):
     )
 
 
-def test_measured_imported_and_damaged_tables_are_listed(folder):
+def test_imported_and_damaged_tables_are_listed(folder):
     path, table = imported()
     (path.parent / "broken.json").write_text("{")
     found = {status.path.name: status for status in tables()}
     assert found["imported-fp32.json"].table == table
     assert found["broken.json"].table is None
     assert "truncated" in found["broken.json"].fault
-    shipped = found["mbv3_small_32-onnxruntime-fp32-1t.json"]
-    assert (shipped.device, shipped.fault) == ("host", "")

@@ -15,7 +15,7 @@ Known devices: list them, check one link by link, describe a new one.
 A device is a TOML file of about ten lines in ./devices, or ships with hwnas.
 It is reached with your own [bold]ssh[/] or [bold]adb[/].
 
-A board:  hwnas devices add my-pi --host pi@10.0.0.7 --like raspberry_pi_5
+A board:  hwnas devices add my-pi --host pi@192.0.2.7 --like raspberry_pi_5
 
 A phone:  hwnas devices add my-phone --benchmark-model ./benchmark_model
 
@@ -25,7 +25,7 @@ And when every link holds:  hwnas profile my-pi
 """
 
 _EXPLANATION = (
-    "Say how device {name} is reached: --host pi@10.0.0.7 (or an alias of your ssh configuration) "
+    "Say how device {name} is reached: --host pi@192.0.2.7 (or an alias of your ssh configuration) "
     "for a board with ssh, --serial from 'adb devices' or --transport adb for a phone, or "
     "--transport local for this machine with another Python."
 )

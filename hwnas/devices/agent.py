@@ -4,6 +4,8 @@
 JSON line, appended to ``<job>.results.jsonl`` and printed; so are the device's state before the
 first visit and after the last. Started again with the same job it goes on after the last whole
 line. It ends by itself when nobody holds its standard input open, or at the job's time limit.
+
+Timing, conditions and energy meters stand in one file so that one file is all a device needs.
 """
 
 from __future__ import annotations

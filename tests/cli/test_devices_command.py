@@ -80,14 +80,14 @@ def test_an_unknown_device_is_not_checked(invoke):
 
 def test_a_device_that_is_added_is_known_and_its_file_explains_itself(devices, invoke):
     result = invoke(
-        "devices", "add", "my-pi", "--host", "pi@10.0.0.7", "--port", "2222", "--python",
+        "devices", "add", "my-pi", "--host", "pi@192.0.2.7", "--port", "2222", "--python",
         "/opt/py/bin/python3 -I", "--title", "The one with the fan", "--like", "raspberry_pi_5",
     )  # fmt: skip
     assert result.status == 0, result.err
     assert "hwnas devices check my-pi" in result.out
     device = load_device("my-pi")
     assert (device.title, device.transport) == ("The one with the fan", "ssh")
-    assert dict(device.options) == {"host": "pi@10.0.0.7", "port": 2222}
+    assert dict(device.options) == {"host": "pi@192.0.2.7", "port": 2222}
     assert device.python == ("/opt/py/bin/python3", "-I")
     assert device.hardware == load_device("raspberry_pi_5").hardware
     text = (devices / "my-pi.toml").read_text()
@@ -113,7 +113,7 @@ def test_an_existing_file_is_not_overwritten(devices, invoke):
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (("my-pi",), "--host pi@10.0.0.7"),
+    (("my-pi",), "--host pi@192.0.2.7"),
     (("../pi", "--host", "pi"), "cannot name a device"),
     (("my-pi", "--transport", "shh"), "Did you mean 'ssh'"),
     (("my-pi", "--host", "-oProxyCommand=x"), "options.host"),
@@ -134,7 +134,7 @@ def test_a_device_that_cannot_be_is_not_added(arguments, said, devices, invoke):
 
 def test_without_options_a_person_at_a_terminal_is_asked(devices):
     terminal, seat = pty.openpty()
-    os.write(terminal, b"ssh\npi@10.0.0.7\n")
+    os.write(terminal, b"ssh\npi@192.0.2.7\n")
     done = subprocess.run(
         [sys.executable, "-m", "hwnas", "devices", "add", "my-pi"], cwd=devices.parent, stdin=seat,
         capture_output=True, text=True, check=False,
@@ -142,7 +142,7 @@ def test_without_options_a_person_at_a_terminal_is_asked(devices):
     os.close(seat)
     os.close(terminal)
     assert done.returncode == 0, done.stderr
-    assert dict(load_device(devices / "my-pi.toml").options) == {"host": "pi@10.0.0.7"}
+    assert dict(load_device(devices / "my-pi.toml").options) == {"host": "pi@192.0.2.7"}
 
 
 def test_quotes_in_a_title_stay_what_they_are(devices, invoke):

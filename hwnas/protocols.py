@@ -117,6 +117,23 @@ class SearchStrategy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownLosses:
+    """What costs nothing to know of an architecture, before it is evaluated.
+
+    Attributes:
+        objectives: Columns of the losses, in the order of ``of``.
+        budgets: Columns of the violations, in the order of ``of``.
+        of: Their values as `SearchStrategy.tell` gives them: from canonical genes of shape
+            (architectures, genes), losses (architectures, objectives) and violations
+            (architectures, budgets).
+    """
+
+    objectives: tuple[int, ...]
+    budgets: tuple[int, ...]
+    of: Callable[[IntArray], tuple[FloatArray, FloatArray]]
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyProblem:
     """All that a strategy may know of the space.
 
@@ -127,6 +144,7 @@ class StrategyProblem:
         budgets: Number of violations.
         seed: Of everything random in the strategy.
         batch: Preferred number of architectures an ask; also the population size.
+        known: What may be asked of any number of architectures; None where all is expensive.
     """
 
     cardinalities: IntArray
@@ -135,6 +153,7 @@ class StrategyProblem:
     budgets: int
     seed: int
     batch: int
+    known: KnownLosses | None = None
 
 
 class Transport(Protocol):

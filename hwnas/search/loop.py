@@ -19,9 +19,15 @@ import numpy as np
 from hwnas import strategies
 from hwnas.catalog import FloatArray, IntArray
 from hwnas.errors import InputError, RunError
-from hwnas.problem import violations
+from hwnas.problem import Budget, violations
 from hwnas.progress import Progress, silent
-from hwnas.protocols import Estimator, SearchSpace, SearchStrategy, StrategyProblem
+from hwnas.protocols import (
+    Estimator,
+    KnownLosses,
+    SearchSpace,
+    SearchStrategy,
+    StrategyProblem,
+)
 from hwnas.search import log
 from hwnas.search.evaluating import values_of
 from hwnas.search.indicators import FrontTracker
@@ -70,8 +76,16 @@ def search(
     return finished
 
 
-def fresh_strategy(space: SearchSpace, config: RunConfig) -> SearchStrategy:
-    """The strategy of a run as it is before its first proposal."""
+def fresh_strategy(
+    space: SearchSpace, config: RunConfig, estimators: Sequence[Estimator]
+) -> SearchStrategy:
+    """The strategy of a run as it is before its first proposal.
+
+    Args:
+        space: The search space.
+        config: Of the run.
+        estimators: Of its quantities; a strategy may ask the cheap ones as it likes.
+    """
     problem = StrategyProblem(
         cardinalities=space.cardinalities,
         canonical=space.canonical,
@@ -79,8 +93,43 @@ def fresh_strategy(space: SearchSpace, config: RunConfig) -> SearchStrategy:
         budgets=len(config.budgets),
         seed=config.seed,
         batch=config.population,
+        known=known_losses(space, config, estimators),
     )
     return strategies.create(config.strategy, problem)
+
+
+def known_losses(
+    space: SearchSpace, config: RunConfig, estimators: Sequence[Estimator]
+) -> KnownLosses | None:
+    """The losses and violations of a run that are cheap to know; None when there are none."""
+    cheap = {estimator.objective.name: estimator for estimator in estimators if estimator.cheap}
+    objectives = [i for i, o in enumerate(config.objectives) if o.name in cheap]
+    budgets = [i for i, budget in enumerate(config.budgets) if budget.objective in cheap]
+    if not objectives and not budgets:
+        return None
+    bounds = [config.budgets[i] for i in budgets]
+    needed = {config.objectives[i].name for i in objectives} | {b.objective for b in bounds}
+
+    def of(genes: IntArray) -> tuple[FloatArray, FloatArray]:
+        values = {name: values_of(cheap[name], genes, space) for name in sorted(needed)}
+        losses = [
+            config.objectives[i].losses(values[config.objectives[i].name]) for i in objectives
+        ]
+        return (
+            np.stack(losses, axis=1) if losses else np.zeros((len(genes), 0)),
+            relative_violations(bounds, values) if bounds else np.zeros((len(genes), 0)),
+        )
+
+    return KnownLosses(tuple(objectives), tuple(budgets), of)
+
+
+def relative_violations(budgets: Sequence[Budget], values: Mapping[str, FloatArray]) -> FloatArray:
+    """Violations as strategies are told them, shape (architectures, budgets).
+
+    Relative to the bounds, so that bytes do not outweigh milliseconds in their sum.
+    """
+    scale = np.array([abs(budget.bound) or 1.0 for budget in budgets])
+    return np.asarray(violations(budgets, values) / scale)
 
 
 class _Search:
@@ -106,7 +155,7 @@ class _Search:
 
     def go(self, evaluations: int) -> None:
         """Search until so many architectures are evaluated in full."""
-        strategy = fresh_strategy(self._run.space, self._run.config)
+        strategy = fresh_strategy(self._run.space, self._run.config, self._estimators)
         proposed = 0
         while self._complete < evaluations and proposed < evaluations * PROPOSALS_PER_EVALUATION:
             genes = self._run.space.canonical(strategy.ask())
@@ -200,13 +249,11 @@ class _Search:
         }
         losses = np.stack([o.losses(values[o.name]) for o in config.objectives], axis=1)
         # unknown only where a budget of a known quantity is broken, which then decides
-        violated = np.nan_to_num(violations(config.budgets, values), nan=0.0)
-        # relative to the bound, so that bytes do not outweigh milliseconds in their sum
-        scale = np.array([abs(budget.bound) or 1.0 for budget in config.budgets])
+        violated = np.nan_to_num(relative_violations(config.budgets, values), nan=0.0)
         complete = np.array([record.complete for record in records])
         self._tracker.add(losses[complete], (violated == 0).all(axis=1)[complete])
         worst = np.where(np.isfinite(self._tracker.worst), self._tracker.worst, 0.0)
-        return np.where(np.isnan(losses), worst, losses), violated / scale
+        return np.where(np.isnan(losses), worst, losses), violated
 
     def _report(self, evaluations: int) -> None:
         self._on_progress("searching", self._complete, evaluations, self._note)

@@ -10,44 +10,8 @@ from torch.func import functional_call
 from hwnas.layers import LayerSpec
 from hwnas.networks.blocks import build_layer
 from hwnas.networks.pixels import channels_last, resize
+from hwnas.networks.slots import KernelTransformSlot, Slot
 from hwnas.networks.static import build
-
-
-class Slot(nn.Module):
-    """The weights of one slot's largest layer, from which its other layers are cut.
-
-    Another way of cutting, such as Once-for-All's learned kernel transformations, is another
-    class with `weights`.
-    """
-
-    def __init__(self, largest: LayerSpec) -> None:
-        super().__init__()
-        self.largest = build_layer(largest, statistics=False)
-
-    def weights(self, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
-        """Views of the shared weights for a smaller layer.
-
-        Args:
-            shapes: Of the smaller layer's parameters, by name.
-        """
-        return {
-            name: cut(self.largest.get_parameter(name), shape) for name, shape in shapes.items()
-        }
-
-
-def cut(weight: Tensor, shape: torch.Size) -> Tensor:
-    """The part of a weight that a smaller layer shares: first channels, centre of the kernel.
-
-    Args:
-        weight: Shape (out,), (out, in) or (out, in, kernel, kernel).
-        shape: Of the part; no dimension larger than the weight's.
-    """
-    if weight.shape == shape:
-        return weight
-    starts = [
-        0 if axis < 2 else (weight.shape[axis] - shape[axis]) // 2 for axis in range(len(shape))
-    ]
-    return weight[tuple(slice(a, a + size) for a, size in zip(starts, shape, strict=True))]
 
 
 class Supernet(nn.Module):
@@ -59,11 +23,16 @@ class Supernet(nn.Module):
 
     Args:
         slot_layers: Slot by slot the largest layer, as `SearchSpace.slot_layers` gives them.
+        kernel_transforms: Whether smaller kernels are learned functions of larger ones instead
+            of their centres.
     """
 
-    def __init__(self, slot_layers: Iterable[LayerSpec]) -> None:
+    def __init__(
+        self, slot_layers: Iterable[LayerSpec], *, kernel_transforms: bool = False
+    ) -> None:
         super().__init__()
-        self.slots = nn.ModuleList(Slot(layer) for layer in slot_layers)
+        slot = KernelTransformSlot if kernel_transforms else Slot
+        self.slots = nn.ModuleList(slot(layer) for layer in slot_layers)
         self._skeletons: dict[LayerSpec, tuple[nn.Module, dict[str, torch.Size]]] = {}
 
     def forward(self, images: Tensor, layers: Sequence[LayerSpec]) -> Tensor:

@@ -6,8 +6,9 @@ import torch
 
 from hwnas.layers import LayerSpec
 from hwnas.networks.pixels import resize, to_batch
+from hwnas.networks.slots import cut
 from hwnas.networks.static import build, initialise
-from hwnas.networks.supernet import Supernet, cut
+from hwnas.networks.supernet import Supernet
 from hwnas.spaces import load_space
 
 SPACE = load_space(Path(__file__).parent.parent / "data/tiny_space.toml")

@@ -29,7 +29,9 @@ class Checkpoint:
         made_for: What must be the same to go on: space, configuration, data.
         epochs: How many are done.
         history: The log's records.
-        tensors: ``weights.*`` and ``optimizer.*``.
+        tensors: ``weights.*`` and ``optimizer.*``; ``average.*`` and ``average_steps`` where a
+            moving average of the weights is kept; ``statistics.*`` of batch-norms where weights
+            were not trained here and came with them.
     """
 
     made_for: Mapping[str, Any]
@@ -86,11 +88,13 @@ def tensors_of(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str,
     return tensors
 
 
-def restore_weights(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy weights into a module; names and shapes must be its own."""
+def restore_weights(
+    module: nn.Module, tensors: Mapping[str, Tensor], *, kind: str = "weights"
+) -> None:
+    """Copy weights, or their average, into a module; names and shapes must be its own."""
     with torch.no_grad():
         for name, weight in module.named_parameters():
-            weight.copy_(tensors[f"weights.{name}"])
+            weight.copy_(tensors[f"{kind}.{name}"])
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -5,6 +5,9 @@ from typing import Literal
 
 from hwnas import files
 
+Property = Literal["resolution", "kernel_size", "depth", "width"]
+"""What progressive shrinking lets vary, one after another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -45,6 +48,16 @@ class SupernetConfig:
             does (Cai et al. 2020, section 3.3), since what a bad teacher says is not worth
             learning.
         random_networks: Trained each step beside the largest and the smallest.
+        progressive: What varies only from a later stage on, in that order; the epochs after
+            ``largest_first`` are divided evenly among the stages, of which the first lets the
+            first property vary. What is not named varies from the start.
+        kernel_transforms: Whether smaller kernels are learned functions of larger ones, as in
+            Once-for-All, instead of their centres.
+        average: Decay of a moving average of the weights, which is then what is kept of the
+            training; 0 for none.
+        device: Of torch, such as ``cuda``.
+        mixed_precision: Whether to compute in bfloat16 where torch deems it safe. On a CPU that
+            is slower, several times, as depthwise convolutions are not made for it.
         recipe: How weights are updated.
         evaluate_every: Epochs between looks at the validation accuracy of the largest and the
             smallest network; the last epoch is always looked at.
@@ -54,6 +67,11 @@ class SupernetConfig:
     epochs: int = 8
     largest_first: int = 4
     random_networks: int = 2
+    progressive: tuple[Property, ...] = ()
+    kernel_transforms: bool = False
+    average: float = 0.0
+    device: str = "cpu"
+    mixed_precision: bool = False
     recipe: Recipe = field(default_factory=Recipe)
     evaluate_every: int = 2
     seed: int = 0

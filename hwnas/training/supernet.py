@@ -9,16 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from hwnas import files
-from hwnas.catalog import IntArray
 from hwnas.errors import SpaceMismatchError
-from hwnas.layers import LayerSpec
-from hwnas.networks.pixels import channels_last
-from hwnas.networks.static import initialise
+from hwnas.networks import once_for_all
 from hwnas.networks.supernet import Supernet
 from hwnas.progress import Progress, silent
 from hwnas.protocols import SearchSpace
@@ -26,17 +19,11 @@ from hwnas.training import checkpoint
 from hwnas.training.checkpoint import Checkpoint
 from hwnas.training.config import SupernetConfig
 from hwnas.training.data import DataSet
-from hwnas.training.evaluation import Evaluator
-from hwnas.training.extremes import extreme_rows
-from hwnas.training.recipe import (
-    create_optimizer,
-    distillation_loss,
-    epoch_batches,
-    label_loss,
-    set_learning_rate,
-    steps_per_epoch,
-    torch_threads,
-)
+from hwnas.training.distributed import compute_device, joined
+from hwnas.training.recipe import torch_threads
+from hwnas.training.supernet_steps import SupernetSteps, TrainingState
+from hwnas.training.weight_sharing import create_supernet as create_supernet
+from hwnas.training.weight_sharing import slot_layers_of as slot_layers_of
 
 LOG_NAME = "training.jsonl"
 
@@ -50,8 +37,9 @@ def train_supernet(
 ) -> Supernet:
     """A trained supernet; goes on from the checkpoint when the directory holds one.
 
-    Everything random follows from the seed and the epoch, so a training that was interrupted
-    ends with the weights of one that was not, at the same number of torch threads.
+    Everything random follows from the seed and the epoch, so on a CPU a training that was
+    interrupted ends with the weights of one that was not, at the same number of torch threads.
+    Processes that torchrun started train together.
 
     Args:
         space: Its resolution and channels must be those of the data.
@@ -63,34 +51,58 @@ def train_supernet(
     Raises:
         SpaceMismatchError: The directory's checkpoint is of another space, configuration or
             data set; or the data do not fit the space.
+        InputError: There is no such device, or too few images a batch for the processes.
+        StorageError: A checkpoint cannot be written; the one before is kept.
     """
     _check_fit(space, data)
     path = directory / checkpoint.FILE_NAME
     made_for = _made_for(space, data, config)
-    supernet = create_supernet(space, config.seed)
-    optimizer = create_optimizer(supernet, config.recipe)
-    history: list[dict[str, Any]] = []
-    start = 0
-    if path.is_file():
-        saved = checkpoint.read(path)
-        _check_same(saved.made_for, made_for, path)
-        checkpoint.restore_weights(supernet, saved.tensors)
-        checkpoint.restore_optimizer(optimizer, saved.tensors)
-        start, history = saved.epochs, [dict(record) for record in saved.history]
-        # the process may have died between checkpoint and log
-        _write_log(directory / LOG_NAME, history)
-    with torch_threads(config.recipe.threads):
-        training = _Training(space, data, config, supernet, optimizer, on_progress)
-        for epoch in range(start, config.epochs):
-            history.append(training.run_epoch(epoch))
-            tensors = checkpoint.tensors_of(supernet, optimizer)
-            checkpoint.write(path, Checkpoint(made_for, epoch + 1, tuple(history), tensors))
-            _write_log(directory / LOG_NAME, history)
-    return supernet
+    device = compute_device(config.device)
+    with (
+        joined(device, config.recipe.batch_size) as group,
+        torch_threads(config.recipe.threads),
+    ):
+        state = TrainingState(space, config, device)
+        if path.is_file():
+            saved = checkpoint.read(path)
+            _check_same(_with_defaults(saved.made_for), made_for, path)
+            state.restore(saved)
+            if group.rank == 0:
+                # the process may have died between checkpoint and log
+                _write_log(directory / LOG_NAME, state.history)
+        group.wait()
+        steps = SupernetSteps(space, data, config, state, group, on_progress)
+        for epoch in range(state.epochs, config.epochs):
+            record = steps.run_epoch(epoch)
+            state.epochs, state.history = epoch + 1, [*state.history, record]
+            if group.rank == 0:
+                checkpoint.write(path, state.checkpoint(made_for))
+                _write_log(directory / LOG_NAME, state.history)
+        group.wait()
+    return state.result()
+
+
+def import_once_for_all(space: SearchSpace, file: Path, directory: Path) -> None:
+    """Lay a published supernet of Once-for-All into a directory, as if it had been trained there.
+
+    Args:
+        space: ``ofa_mbv3_w1.0`` or ``ofa_mbv3_w1.2``, with 1,000 classes and RGB images.
+        file: As `hwnas.networks.once_for_all.read` takes it.
+        directory: Where the checkpoint is written.
+
+    Raises:
+        FileFormatError: The file is no such supernet.
+        SpaceMismatchError: It is of another space.
+    """
+    read = once_for_all.read(file, space.slot_layers)
+    tensors = {f"weights.{name}": w.detach() for name, w in read.supernet.named_parameters()}
+    tensors |= {f"statistics.{name}": tensor for name, tensor in read.statistics.items()}
+    made_for = {"space": files.digest(space.definition()), "config": None, "data": None}
+    checkpoint.write(directory / checkpoint.FILE_NAME, Checkpoint(made_for, 0, (), tensors))
 
 
 def load_supernet(space: SearchSpace, directory: Path) -> Supernet:
-    """The supernet that a training left in a directory.
+    """The supernet that a training left in a directory: the average of its weights, if it kept one.
 
     Raises:
         FileFormatError: There is no readable checkpoint.
@@ -101,76 +113,11 @@ def load_supernet(space: SearchSpace, directory: Path) -> Supernet:
     _check_same(
         {"space": saved.made_for["space"]}, {"space": files.digest(space.definition())}, path
     )
-    supernet = create_supernet(space, seed=0)
-    checkpoint.restore_weights(supernet, saved.tensors)
+    transforms = any(".transforms." in name for name in saved.tensors)
+    supernet = create_supernet(space, 0, kernel_transforms=transforms)
+    averaged = any(name.startswith("average.") for name in saved.tensors)
+    checkpoint.restore_weights(supernet, saved.tensors, kind="average" if averaged else "weights")
     return supernet
-
-
-def create_supernet(space: SearchSpace, seed: int) -> Supernet:
-    """An untrained supernet of the space."""
-    supernet = Supernet(space.slot_layers)
-    initialise(supernet, seed)
-    return channels_last(supernet)
-
-
-def slot_layers_of(space: SearchSpace, rows: IntArray) -> list[tuple[LayerSpec, ...]]:
-    """One layer for each slot, absent ones empty, of each architecture of shape (count, genes)."""
-    layers = space.catalog.layers
-    return [tuple(layers[i] for i in indices) for indices in space.layer_indices(rows)]
-
-
-class _Training:
-    """What stays the same from epoch to epoch."""
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        data: DataSet,
-        config: SupernetConfig,
-        supernet: Supernet,
-        optimizer: torch.optim.Optimizer,
-        on_progress: Progress,
-    ) -> None:
-        self._space, self._data, self._config = space, data, config
-        self._supernet, self._optimizer, self._on_progress = supernet, optimizer, on_progress
-        self._smallest, self._largest = slot_layers_of(space, np.stack(extreme_rows(space)))
-        self._evaluator = Evaluator(supernet, data)
-
-    def run_epoch(self, epoch: int) -> dict[str, Any]:
-        """Train for one epoch; its record for the log."""
-        config = self._config
-        rng = np.random.default_rng([config.seed, epoch])
-        per_epoch = steps_per_epoch(self._data.train, config.recipe)
-        steps, done, losses = per_epoch * config.epochs, per_epoch * epoch, 0.0
-        for images, labels in epoch_batches(self._data.train, config.recipe, rng):
-            set_learning_rate(self._optimizer, config.recipe, step=done, steps=steps)
-            others = self._others(rng) if epoch >= config.largest_first else []
-            losses += self._step(images, labels, others)
-            done += 1
-            note = f"loss {losses / (done - per_epoch * epoch):.3f}"
-            self._on_progress("training the supernet", done, steps, note)
-        record: dict[str, Any] = {"epoch": epoch + 1, "loss": losses / per_epoch}
-        if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
-            record["largest_accuracy"] = self._evaluator.accuracy(self._largest)
-            record["smallest_accuracy"] = self._evaluator.accuracy(self._smallest)
-        return record
-
-    def _others(self, rng: np.random.Generator) -> list[tuple[LayerSpec, ...]]:
-        rows = self._space.sample(self._config.random_networks, rng)
-        return [*slot_layers_of(self._space, rows), self._smallest]
-
-    def _step(
-        self, images: Tensor, labels: Tensor, others: Sequence[tuple[LayerSpec, ...]]
-    ) -> float:
-        """One update; the largest network's loss."""
-        self._optimizer.zero_grad(set_to_none=True)
-        logits = self._supernet(images, self._largest)
-        loss = label_loss(logits, labels, self._config.recipe)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for layers in others:
-            distillation_loss(self._supernet(images, layers), logits).backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        return loss.item()
 
 
 def _write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
@@ -194,9 +141,21 @@ def _check_fit(space: SearchSpace, data: DataSet) -> None:
 def _made_for(space: SearchSpace, data: DataSet, config: SupernetConfig) -> dict[str, Any]:
     return {
         "space": files.digest(space.definition()),
-        "config": files.to_plain(config),
+        "config": _as_read_back(config),
         "data": data.fingerprint(),
     }
+
+
+def _as_read_back(config: SupernetConfig) -> Any:
+    return json.loads(json.dumps(files.to_plain(config)))
+
+
+def _with_defaults(made_for: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint was made for, of a time when there were fewer settings too."""
+    config = made_for["config"]
+    if config is not None:
+        config = _as_read_back(files.parse(config, SupernetConfig, source="checkpoint"))
+    return {**made_for, "config": config}
 
 
 def _check_same(saved: Any, wanted: Any, path: Path) -> None:

@@ -28,10 +28,16 @@ def tiny_data() -> DataSet:
 
 
 def tiny_config(epochs: int) -> SupernetConfig:
-    """Five steps an epoch, one thread."""
-    recipe = Recipe(batch_size=40, learning_rate=0.01, threads=1)
+    """Five steps an epoch, one thread; all that has a state of its own is in use."""
     return SupernetConfig(
-        epochs=epochs, largest_first=1, random_networks=1, recipe=recipe, evaluate_every=2
+        epochs=epochs,
+        largest_first=1,
+        random_networks=1,
+        progressive=("kernel_size", "depth"),
+        kernel_transforms=True,
+        average=0.8,
+        recipe=Recipe(batch_size=40, learning_rate=0.01, threads=1),
+        evaluate_every=2,
     )
 
 

@@ -2,6 +2,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,9 @@ import pytest
 import torch
 
 from hwnas import files
-from hwnas.errors import FileFormatError, SpaceMismatchError
+from hwnas.errors import FileFormatError, InputError, SpaceMismatchError
 from hwnas.spaces import load_space
-from hwnas.training.checkpoint import FILE_NAME, read
+from hwnas.training.checkpoint import FILE_NAME, read, write
 from hwnas.training.config import SupernetConfig
 from hwnas.training.evaluation import Evaluator
 from hwnas.training.extremes import extreme_rows
@@ -31,7 +32,7 @@ _spec = importlib.util.spec_from_file_location("train_tiny_supernet", SCRIPT)
 tiny = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tiny)
 
-EPOCHS = 4
+EPOCHS = 6
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +57,18 @@ def test_training_learns_to_tell_classes_apart(trained, data):
 def test_the_log_has_a_line_an_epoch_and_accuracies_where_asked(trained):
     records = [json.loads(line) for line in (trained / LOG_NAME).read_text().splitlines()]
     assert [record["epoch"] for record in records] == list(range(1, EPOCHS + 1))
-    assert ["largest_accuracy" in record for record in records] == [False, True] * 2
+    assert ["largest_accuracy" in record for record in records] == [False, True] * 3
     assert records[-1]["loss"] < records[0]["loss"]
 
 
 def test_training_that_is_killed_resumes_to_the_same_bytes(trained, tmp_path):
     command = [sys.executable, str(SCRIPT), str(tmp_path), str(EPOCHS)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for wanted in (1, 2):
+    for wanted, longer_s in ((1, 0.0), (2, 0.02), (2, 0.1), (3, 0.05), (4, 0.0)):
         with subprocess.Popen(command, env=environment) as process:
             while _epochs_done(tmp_path) < wanted and process.poll() is None:
                 time.sleep(0.01)
+            time.sleep(longer_s)
             process.send_signal(signal.SIGKILL)
         assert wanted <= _epochs_done(tmp_path) < EPOCHS
     (tmp_path / LOG_NAME).unlink()
@@ -137,6 +139,54 @@ def test_a_truncated_checkpoint_is_refused_with_what_to_do(trained, tmp_path):
 def test_a_directory_without_a_checkpoint_is_refused(tmp_path):
     with pytest.raises(FileFormatError, match="not a readable checkpoint"):
         load_supernet(tiny.SPACE, tmp_path)
+
+
+def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(trained, data, tmp_path):
+    config = tiny.tiny_config(EPOCHS)
+    script = (
+        "import resource, sys; sys.argv = sys.argv[1:]\n"
+        "import runpy, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    shutil.copy(trained / FILE_NAME, tmp_path)
+    saved = read(tmp_path / FILE_NAME)
+    write(tmp_path / FILE_NAME, dataclasses.replace(saved, epochs=EPOCHS - 1))
+    before = (tmp_path / FILE_NAME).read_bytes()
+    assert len(before) > 20_000
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(SCRIPT), str(tmp_path), str(config.epochs)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "StorageError" in ended.stderr
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("device", "complaint"),
+    [
+        ("cuda:7", r"asked for on cuda:7, and torch sees \d GPUs"),
+        ("gpu", "'gpu' is no device of torch; expected cpu, cuda or cuda:0"),
+        ("meta", "'meta' is not supported"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(device, complaint, data, tmp_path):
+    config = dataclasses.replace(tiny.tiny_config(1), device=device)
+    with pytest.raises(InputError, match=complaint):
+        train_supernet(tiny.SPACE, data, config, tmp_path)
+
+
+def test_mixed_precision_trains_to_nearly_the_same_weights(data, tmp_path):
+    plain = train_supernet(tiny.SPACE, data, tiny.tiny_config(1), tmp_path / "plain")
+    config = dataclasses.replace(tiny.tiny_config(1), mixed_precision=True)
+    mixed = train_supernet(tiny.SPACE, data, config, tmp_path / "mixed")
+    away = [
+        (weight - mixed.get_parameter(name)).abs().max().item()
+        for name, weight in plain.named_parameters()
+    ]
+    assert 0 < max(away) < 0.2
 
 
 def test_a_configuration_is_read_from_plain_data():

@@ -1,0 +1,56 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hwnas.training import checkpoint
+from hwnas.training.distributed import Group
+
+SCRIPT = Path(__file__).parent.parent / "data/train_tiny_supernet.py"
+
+
+def train(directory, epochs, *, processes, threads="1"):
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    subprocess.run(
+        [sys.executable, *launcher, str(SCRIPT), str(directory), str(epochs)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": threads},
+        check=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def by_two(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("two")
+    train(directory, 2, processes=2)
+    return directory
+
+
+def test_two_processes_train_one_supernet_and_one_of_them_writes_it(by_two):
+    saved = checkpoint.read(by_two / checkpoint.FILE_NAME)
+    assert saved.epochs == 2
+    assert saved.history[-1]["largest_accuracy"] > 12.0  # 10 % is chance
+    assert saved.history[1]["loss"] < saved.history[0]["loss"]
+
+
+def test_two_processes_go_on_where_they_were_stopped(by_two, tmp_path):
+    train(tmp_path, 2, processes=2)
+    whole = (by_two / checkpoint.FILE_NAME).read_bytes()
+    assert (tmp_path / checkpoint.FILE_NAME).read_bytes() == whole
+    train(tmp_path, 2, processes=2)
+    assert (tmp_path / checkpoint.FILE_NAME).read_bytes() == whole
+
+
+def test_parts_of_a_batch_are_the_whole_batch():
+    batch = torch.arange(12)
+    parts = torch.cat([Group(rank, 3).part(batch) for rank in range(3)])
+    assert np.array_equal(np.sort(parts), np.arange(12))
+
+
+def test_a_batch_that_cannot_be_dealt_out_is_refused(tmp_path):
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        train(tmp_path, 1, processes=3)
+    assert b"40 images cannot be dealt out to 3 processes evenly" in raised.value.stderr

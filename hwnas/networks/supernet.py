@@ -57,7 +57,12 @@ class Supernet(nn.Module):
         Args:
             layers: One for each slot; empty ones are skipped.
         """
-        network = build(layers)
+        with torch.device("meta"):  # random weights would be drawn for nothing
+            network = build(layers)
+        network.to_empty(device="cpu")
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
         present = [pair for pair in zip(self.slots, layers, strict=True) if pair[1].kind != "empty"]
         with torch.no_grad():
             for module, (slot, layer) in zip(network, present, strict=True):

@@ -10,6 +10,7 @@ from hwnas.layers import LayerSpec
 from hwnas.networks.fake_quantization import at_precision
 from hwnas.networks.folding import fold
 from hwnas.networks.pixels import resize, to_batch
+from hwnas.networks.recalibrating import RecalibratingSupernet
 from hwnas.networks.supernet import Supernet
 from hwnas.training.data import DataSet
 from hwnas.training.images import LabelledImages
@@ -40,6 +41,7 @@ class Evaluator:
         recalibration_images: int = RECALIBRATION_IMAGES,
     ) -> None:
         self._supernet = supernet
+        self._recalibrating = RecalibratingSupernet(supernet)
         self._part = data.part(part)
         self._recalibration = recalibration_part(data.train, recalibration_images)
         self._batches: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
@@ -53,6 +55,9 @@ class Evaluator:
                 ranges of int8 are those of every second recalibration image.
         """
         calibration, batches = self._prepared(layers[0].resolution)
+        if precision == "fp32" and len(calibration) == len(batches) == 1:
+            logits = self._recalibrating.logits(calibration[0], batches[0], layers)
+            return _share_right(logits.argmax(dim=1), self._part)
         network = self._supernet.extract(layers)
         recalibrate(network, calibration)
         observed = [batch[::2] for batch in calibration]
@@ -105,6 +110,10 @@ def batches_at(part: LabelledImages, resolution: int) -> list[Tensor]:
 def _accuracy(folded: nn.Module, batches: Sequence[Tensor], part: LabelledImages) -> float:
     with torch.inference_mode():
         predicted = torch.cat([folded(batch).argmax(dim=1) for batch in batches])
+    return _share_right(predicted, part)
+
+
+def _share_right(predicted: Tensor, part: LabelledImages) -> float:
     return 100.0 * float((predicted == torch.from_numpy(part.labels)).double().mean())
 
 

@@ -23,9 +23,9 @@ def machine() -> dict[str, str]:
     }
 
 
-def write(name: str, result: dict[str, Any]) -> Path:
-    """Write ``results/<name>.json`` with the machine beside the figures."""
-    path = RESULTS / f"{name}.json"
+def write(name: str, result: dict[str, Any], *, folder: Path = RESULTS) -> Path:
+    """Write ``<folder>/<name>.json`` with the machine beside the figures."""
+    path = folder / f"{name}.json"
     files.write_json(path, {"machine": machine(), **result})
     return path
 

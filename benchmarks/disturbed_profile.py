@@ -240,7 +240,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     space = load_space(given.space, resolutions=[given.resolution])
-    plan = make_plan(space, [], canary=(), whole_networks=NETWORKS, seed=0, discipline=DISCIPLINE)
+    plan = make_plan(
+        space, [], canary=(), networks=NETWORKS, held_out=0, seed=0, discipline=DISCIPLINE
+    )
     rows = space.sample(TRUE_NETWORKS, np.random.default_rng(2))
     networks = [architecture_layers(space, row) for row in rows]
     print(f"{len(plan.layers)} layers, {plan.visits} visits")

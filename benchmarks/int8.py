@@ -38,7 +38,7 @@ from hwnas.search import pick  # noqa: E402
 from hwnas.spaces import load_space  # noqa: E402
 from hwnas.training.evaluation import batches_at, recalibrate, recalibration_part  # noqa: E402
 from hwnas.training.supernet import load_supernet, slot_layers_of  # noqa: E402
-from hwnas.workflows.searching import experiment_of  # noqa: E402
+from hwnas.workflows.runs import experiment_of  # noqa: E402
 from hwnas.workflows.setting import prepare  # noqa: E402
 
 FORMATS = {"tflite": (tflite, litert), "onnx": (onnx, onnxruntime)}

@@ -33,7 +33,7 @@ from hwnas.runtimes import litert
 from hwnas.search.run import FrontMember, Run
 from hwnas.training.evaluation import recalibration_part
 from hwnas.workflows.experiment import DataSection, DeviceSection, Experiment, SpaceSection
-from hwnas.workflows.searching import experiment_of, run_tables
+from hwnas.workflows.runs import experiment_of, run_tables
 from hwnas.workflows.setting import prepare
 from hwnas.workflows.trained import trained_network
 

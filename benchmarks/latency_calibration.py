@@ -100,7 +100,7 @@ def one_draw(
 
 
 def on_file(
-    data: Measured, *, samples: list[int], draws: int, designs: list[str], devices: list[str]
+    data: Measured, *, samples: list[int], draws: int, designs: list[str], devices: list[int]
 ) -> list[dict[str, Any]]:
     """One row for each device, design and number of networks."""
     ceilings = data.ceilings()
@@ -109,9 +109,7 @@ def on_file(
     for design in designs:
         for count in samples:
             picked = [_picked(data, design, pool, count=count) for pool, _ in splits]
-            for device, name in enumerate(data.devices):
-                if name not in devices:
-                    continue
+            for device in devices:
                 found = [
                     one_draw(
                         data, device, chosen=chosen, held_out=held_out, ceiling=ceilings[device]
@@ -123,10 +121,10 @@ def on_file(
                     for method in found[0]
                 }
                 row = {
-                    "device": name,
+                    "device": data.devices[device],
                     "design": design,
                     "networks": count,
-                    "ceiling": round(float(ceilings[device]), 4),
+                    "ceiling": _latency_files.rounded(float(ceilings[device])),
                     "methods": methods,
                 }
                 _show(row)
@@ -142,14 +140,15 @@ def _picked(data: Measured, design: str, pool: IntArray, *, count: int) -> IntAr
 
 
 def _show(row: dict[str, Any]) -> None:
-    ours = row["methods"]["hwnas"]
+    shown, ours = _latency_files.shown, row["methods"]["hwnas"]
     others = "".join(
-        f" {row['methods'][name]['of_ceiling']:6.3f} {row['methods'][name]['mape']:6.2f}"
+        f" {shown(row['methods'][name]['of_ceiling'], 6, 3)} {row['methods'][name]['mape']:6.2f}"
         for name in BASELINES
     )
     print(
-        f"{row['design']:7s} {row['networks']:4d}  {row['device']:14s} {row['ceiling']:.3f}  "
-        f"{ours['spearman']:.3f} {ours['of_ceiling']:.3f} {ours['mape']:6.2f} "
+        f"{row['design']:7s} {row['networks']:4d}  {row['device']:14s} "
+        f"{shown(row['ceiling'], 5, 3)}  "
+        f"{ours['spearman']:.3f} {shown(ours['of_ceiling'], 5, 3)} {ours['mape']:6.2f} "
         f"{ours['coverage_90']:5.1f}  {others}",
         flush=True,
     )
@@ -157,13 +156,15 @@ def _show(row: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the claim and write its results, one file for each file of latencies."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", nargs="+", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", nargs="+", type=Path, required=True, help="files of latencies")
     _latency_files.arguments(parser, samples=(10, 20, 50, 100, 500), draws=5)
     given = parser.parse_args()
     try:
         for path in given.data:
-            data = _latency_files.read(path)
+            data = _latency_files.read(path, space="none")
             print(
                 f"{data.name}\ndesign  nets  device         ceil.  rank  share   MAPE cover   "
                 "least squares         ridge        stumps (share, MAPE)"
@@ -173,10 +174,11 @@ def main() -> None:
                 samples=given.samples,
                 draws=given.draws,
                 designs=given.design,
-                devices=given.devices or list(data.devices),
+                devices=_latency_files.wanted_devices(data, given.devices),
             )
             result = {"data": data.name, "draws": given.draws, "rows": rows}
-            print(f"written to {_results.write(f'latency_calibration-{data.name}', result)}")
+            path = _results.write(f"latency_calibration-{data.name}", result, folder=given.out)
+            print(f"written to {path}")
     except HwnasError as error:
         raise SystemExit(str(error)) from error
 

@@ -9,10 +9,10 @@ Once-for-All space, where nothing needs a file.
 Hardware: any; it takes about ten CPU seconds, and the figures do not depend on the machine.
 
 Expected, median (quartiles) at 500 evaluations, population 20: on NAS-Bench-201 with edge-GPU
-latency 0.96 (0.95-0.97) against 0.87 (0.85-0.90) of random search, with Raspberry Pi 4 latency
-0.92 (0.91-0.94) against 0.83 (0.82-0.84), on NAS-Bench-Macro 0.99 (0.99-1.00) against 0.87
-(0.86-0.90), on the Once-for-All space 0.78 (0.75-0.82) against 0.65 (0.64-0.68); better for all
-10 seeds. At 50 evaluations, hardly more than two populations, there is little to tell.
+latency 0.97 (0.97-0.98) against 0.87 (0.85-0.90) of random search, with Raspberry Pi 4 latency
+0.94 (0.93-0.96) against 0.83 (0.82-0.84), on NAS-Bench-Macro 1.00 (1.00-1.00) against 0.87
+(0.86-0.90), on the Once-for-All space 0.77 (0.76-0.82) against 0.65 (0.64-0.68); better for all
+10 seeds. At 50 evaluations, hardly more than two populations, better for 7 to 9 of them.
 
 A problem file holds `genes` (N, G), `cardinalities` (G,), `objectives` (N, M) minimised. Each
 objective is scaled to [0, 1] by its minimum and maximum in the file; the reference point is the

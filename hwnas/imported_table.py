@@ -188,7 +188,15 @@ class BoundImportedTable(ImportedLatencyTable):
         Args:
             genes: Shape (architectures, genes).
         """
-        return total(self.bound_ms, self.bound_space.layer_indices(genes))
+        return self.sums_ms(self.bound_space.layer_indices(genes))
+
+    def sums_ms(self, layer_indices: IntArray) -> FloatArray:
+        """The same for architectures given as catalog indices, shape (architectures, slots)."""
+        return total(self.bound_ms, layer_indices)
+
+    def latency_std_ms(self, genes: IntArray) -> None:
+        """None: nothing is known of how far the sums are from whole networks."""
+        del genes
 
 
 AnyTable = LatencyTable | ImportedLatencyTable

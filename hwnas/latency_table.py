@@ -8,15 +8,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from hwnas import files, resources
-from hwnas.catalog import FloatArray, IntArray, LayerCatalog, total
+from hwnas.calibration.isolated import PARTS, Calibrated, Calibration, Evidence, calibrated
+from hwnas.calibration.layer_layout import layer_layout
+from hwnas.calibration.residual import Residual, Traits
+from hwnas.calibration.residual import correction as learned_correction
+from hwnas.catalog import FloatArray, IntArray, LayerCatalog
 from hwnas.errors import FileFormatError, SpaceMismatchError
 from hwnas.layers import EMPTY, LayerSpec
-from hwnas.measurement import EnergyBlock, Measurement, Provenance, Samples
-from hwnas.units import MS_PER_S
+from hwnas.measurement import Measurement, Provenance, Samples
+from hwnas.table_entries import EnergyFit as EnergyFit
+from hwnas.table_entries import LayerTiming as LayerTiming
+from hwnas.table_entries import NetworkTiming as NetworkTiming
+from hwnas.table_entries import Quality as Quality
+from hwnas.table_entries import positive, sample_faults
+from hwnas.table_predictor import Predictor, padded
+from hwnas.table_transfer import Transferred, transfer_faults, transferred_predictor
 
 FORMAT = "hwnas latency table"
-VERSION = 1
+VERSION = 2
 
 
 class IndexedSpace(Protocol):
@@ -34,94 +46,6 @@ class IndexedSpace(Protocol):
         """Catalog indices, shape (architectures, slots)."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerTiming:
-    """A layer that was measured alone, the runtime's overhead included."""
-
-    layer: LayerSpec
-    samples: tuple[Samples, ...]
-
-    @property
-    def median_ms(self) -> float:
-        """Milliseconds of a model that is this layer alone."""
-        return Measurement(self.samples).median_ms
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkTiming:
-    """A whole network that was measured, to see how far sums of layers are from it.
-
-    Attributes:
-        layers: Positions of its layers in the table, in order.
-        measured_ms: Median of what was measured.
-        predicted_ms: What the table predicts with numbers that this network had no part in.
-        samples: One entry for each visit.
-    """
-
-    layers: tuple[int, ...]
-    measured_ms: float
-    predicted_ms: float
-    samples: tuple[Samples, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """How far predictions are from whole networks, beside the machine's own repeatability.
-
-    Attributes:
-        networks: Whole networks measured.
-        mape: Mean absolute error of predictions, percent of what was measured.
-        bias: Mean error, percent; positive where predictions are too slow.
-        spearman: Rank correlation of predicted and measured.
-        unscaled_mape: The same error of sums without the table's boundary and scale.
-        unscaled_bias: Their mean error, percent.
-        repeatability_mape: The same error between two interleaved halves of the measurements of
-            the whole networks: no prediction can be better than that.
-        repeatability_spearman: Their rank correlation.
-    """
-
-    networks: int
-    mape: float
-    bias: float
-    spearman: float
-    unscaled_mape: float
-    unscaled_bias: float
-    repeatability_mape: float
-    repeatability_spearman: float
-
-
-@dataclass(frozen=True, slots=True)
-class EnergyFit:
-    """How much energy networks take for their latency, by a meter, and how far that is right.
-
-    An inference takes the power that networks draw beyond the idle device, times its latency:
-    on fixed cores and clocks the power differs little from network to network.
-
-    Attributes:
-        meter: Which: ``rapl``, ``ina3221`` or ``battery``.
-        active_mw: Median over the networks of their energy by their measured latency.
-        networks: Whole networks whose energy was measured.
-        mape: Mean absolute error, percent of what was measured, of energies predicted from
-            predicted latencies; both with numbers that the network had no part in.
-        bias: Mean error, percent; positive where predictions are too high.
-        spearman: Rank correlation of predicted and measured.
-        repeatability_mape: The same error between two halves of the measurements; None where
-            networks were metered only once.
-    """
-
-    meter: str
-    active_mw: float
-    networks: int
-    mape: float
-    bias: float
-    spearman: float
-    repeatability_mape: float | None = None
-
-    def energy_mj(self, latency_ms: FloatArray) -> FloatArray:
-        """Energy of inferences that take so long, shape as given."""
-        return latency_ms * (self.active_mw / MS_PER_S)
-
-
 @dataclass(frozen=True)
 class LatencyTable:
     """Layers timed on one device with one runtime, precision and number of threads.
@@ -129,7 +53,11 @@ class LatencyTable:
     A network takes the runtime's overhead once, and for each layer the time of a model that is
     that layer alone, less the same overhead and a boundary, times a scale: layers alone convert
     their input and output but find their weights in the cache. Both numbers are fitted on whole
-    networks. Keyed by `LayerSpec`, a table serves every space whose layers it holds.
+    networks; then each layer's cost is corrected by what these networks say of it, which also
+    tells how far a latency is uncertain. The file keeps what was learned of the errors of layers
+    measured alone, seven variances, from which costs and their covariance follow in closed form
+    when they are first asked for: they themselves would be larger than the raw samples.
+    Keyed by `LayerSpec`, a table serves every space whose layers it holds.
 
     Attributes:
         device: Name of the device.
@@ -148,6 +76,12 @@ class LatencyTable:
         layers: What was measured.
         networks: Whole networks, to compare with.
         energy: What a meter said of them; None where there was no meter.
+        calibration: What was learned of the errors of layers measured alone, from the networks
+            that are not held out; None before enough were measured.
+        residual: What was learned of the errors of sums of layers; None where sums are as good as
+            what was tried beside them.
+        transferred: Whose layers it has costs of, where none was measured on this device: then
+            neither layers nor overhead have samples; None for all other tables.
     """
 
     device: str
@@ -165,6 +99,9 @@ class LatencyTable:
     layers: tuple[LayerTiming, ...]
     networks: tuple[NetworkTiming, ...]
     energy: EnergyFit | None = None
+    calibration: Calibration | None = None
+    residual: Residual | None = None
+    transferred: Transferred | None = None
 
     __pydantic_config__ = files.STRICT
 
@@ -182,7 +119,9 @@ class LatencyTable:
                 f"{path} is not a latency table of hwnas; make one: hwnas profile."
             )
         version = content.pop("version", None)
-        if version != VERSION:
+        if version == 1 and type(version) is int:
+            _give_roles(content)
+        elif version != VERSION:
             raise FileFormatError(
                 f"{path} is a latency table of version {version!r}, and this hwnas reads "
                 f"{VERSION}: profile the device again, or use the hwnas that wrote it."
@@ -206,7 +145,9 @@ class LatencyTable:
         """
         fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(LatencyTable)}
         costs = self.layer_ms(space.catalog, space_name=space.name)
-        return BoundLatencyTable(**fields, bound_space=space, bound_ms=costs)
+        bound = BoundLatencyTable(**fields, bound_space=space, bound_ms=costs)
+        vars(bound)["predictor"] = self.predictor  # cached there, not to be solved for again
+        return bound
 
     def layer_ms(self, catalog: LayerCatalog, *, space_name: str = "NAME") -> FloatArray:
         """What each layer adds to a network, without the runtime's overhead, shape (layers,).
@@ -238,9 +179,14 @@ class LatencyTable:
         measured = {EMPTY, *(timing.layer for timing in self.layers)}
         return tuple(layer for layer in catalog.layers if layer not in measured)
 
-    @cached_property
+    @property
     def overhead_ms(self) -> float:
-        """What the runtime takes for a network without layers.
+        """What the runtime takes for a network without layers, as far as networks tell."""
+        return self.predictor.overhead_ms
+
+    @cached_property
+    def empty_ms(self) -> float:
+        """What a model without layers takes.
 
         Never more than what anything with layers took: on models of microseconds noise says so.
         """
@@ -249,16 +195,47 @@ class LatencyTable:
         return min([Measurement(self.overhead).median_ms, *fastest])
 
     @cached_property
+    def scaled_ms(self) -> FloatArray:
+        """What layers measured alone add, boundary and scale applied; shape (table's layers,)."""
+        alone = np.array([timing.median_ms for timing in self.layers])
+        return self.scale * np.maximum(alone - self.empty_ms - self.boundary_ms, 0.0)
+
+    @cached_property
+    def calibrated(self) -> Calibrated | None:
+        """Costs of the table's layers and their uncertainty; None where nothing was learned."""
+        if self.calibration is None:
+            return None
+        return calibrated(evidence_of(self), self.calibration)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """What predicts latencies from positions in `layers`, plus 1; 0 is no layer."""
+        if self.transferred is not None:
+            return transferred_predictor(self.transferred, list(self._places), self.networks)
+        if self.calibrated is None:
+            return Predictor(np.concatenate([[0.0], self.scaled_ms]), self.empty_ms)
+        correction = None
+        if self.residual is not None:
+            rows, missed = missed_by_sums(self)
+            correction = learned_correction(
+                rows, missed, traits=traits_of(self), learned=self.residual
+            )
+        return Predictor.of(self.calibrated.posterior, self.calibrated.noise, correction)
+
+    @cached_property
     def cost_ms(self) -> Mapping[LayerSpec, float]:
-        """What each measured layer adds to a network; never below 0."""
-        alone = self.overhead_ms + self.boundary_ms
-        return {
-            timing.layer: self.scale * max(timing.median_ms - alone, 0.0) for timing in self.layers
-        }
+        """What each measured layer adds to a network; sums over networks alone mean anything."""
+        costs = self.predictor.costs_ms[1:].tolist()
+        return dict(zip((timing.layer for timing in self.layers), costs, strict=True))
 
     def network_ms(self, layers: Iterable[LayerSpec]) -> float:
         """Latency of one network, given as its layers; KeyError for one not measured."""
-        return self.overhead_ms + sum(self.cost_ms[layer] for layer in layers if layer != EMPTY)
+        indices = [self._places[layer] for layer in layers if layer != EMPTY]
+        return float(self.predictor.means(padded([indices]))[0])
+
+    @cached_property
+    def _places(self) -> Mapping[LayerSpec, int]:
+        return {timing.layer: i for i, timing in enumerate(self.layers)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +256,63 @@ class BoundLatencyTable(LatencyTable):
         Args:
             genes: Shape (architectures, genes).
         """
-        return self.overhead_ms + total(self.bound_ms, self.bound_space.layer_indices(genes))
+        return self.sums_ms(self.bound_space.layer_indices(genes))
+
+    def sums_ms(self, layer_indices: IntArray) -> FloatArray:
+        """The same for architectures given as catalog indices, shape (architectures, slots)."""
+        return self._bound_predictor.means(layer_indices)
+
+    def latency_std_ms(self, genes: IntArray) -> FloatArray | None:
+        """Standard deviation of what would be measured instead, shape (architectures,).
+
+        What is uncertain of the layers' costs, what no sum of costs explains, and the noise of a
+        measurement. None where whole networks too few to tell were measured.
+
+        Args:
+            genes: Shape (architectures, genes).
+        """
+        return self._bound_predictor.deviations(self.bound_space.layer_indices(genes))
+
+    @cached_property
+    def _bound_predictor(self) -> Predictor:
+        chosen = (self._places[layer] + 1 for layer in self.bound_space.catalog.layers[1:])
+        return self.predictor.only([0, *chosen])
+
+
+def evidence_of(table: LatencyTable) -> Evidence:
+    """What a table knows of its layers alone, and its networks that are not held out."""
+    known = [network for network in table.networks if not network.held_out]
+    counts = np.zeros((len(known), len(table.layers)))
+    for row, network in zip(counts, known, strict=True):
+        np.add.at(row, list(network.layers), 1.0)
+    return Evidence(
+        layer_layout([timing.layer for timing in table.layers]),
+        table.scaled_ms,
+        table.empty_ms,
+        counts,
+        np.array([network.measured_ms for network in known]),
+    )
+
+
+def missed_by_sums(table: LatencyTable) -> tuple[IntArray, FloatArray]:
+    """Networks that are not held out, as for `Predictor`, and what sums miss of each, relative.
+
+    Each is compared with the sum that is expected of it from the others.
+    """
+    known = [network for network in table.networks if not network.held_out]
+    measured = np.array([network.measured_ms for network in known])
+    expected = measured if table.calibrated is None else table.calibrated.left_out_ms
+    return padded([network.layers for network in known]), measured / expected - 1
+
+
+def traits_of(table: LatencyTable) -> Traits:
+    """What a second model looks at in a table's layers: kinds, costs, and sizes."""
+    catalog = LayerCatalog([timing.layer for timing in table.layers])
+    layout = layer_layout(catalog.layers)
+    costs = np.concatenate([[0.0], table.scaled_ms])
+    present = (layout.kinds >= 0).astype(np.float64)
+    totals = np.stack([costs, catalog.weights, catalog.moved, present], axis=1)
+    return Traits(layout.kinds, costs, totals)
 
 
 def profile_command(device: str, *, space: str, runtime: str, precision: str, threads: int) -> str:
@@ -310,17 +343,30 @@ def find_table(
     return resources.find("latency_tables", name)
 
 
+def _give_roles(content: dict[str, Any]) -> None:
+    """Make of version 1, where all networks had both roles, a table that the next profile fits."""
+    content["quality"] = None
+    for i, network in enumerate(content.get("networks") or ()):
+        if isinstance(network, dict):
+            network["held_out"] = i % 3 == 2
+
+
 def _faults(table: LatencyTable) -> Iterator[str]:
     """What no measurement can have given, in words."""
-    yield from _sample_faults("overhead", table.overhead)
-    for i, timing in enumerate(table.layers):
-        yield from _sample_faults(f"layers.{i}", timing.samples)
+    if table.transferred is not None:
+        yield from transfer_faults(table.transferred, [timing.layer for timing in table.layers])
+    else:
+        yield from sample_faults("overhead", table.overhead)
+        for i, timing in enumerate(table.layers):
+            yield from sample_faults(f"layers.{i}", timing.samples)
     for i, network in enumerate(table.networks):
-        yield from _sample_faults(f"networks.{i}", network.samples)
+        yield from sample_faults(f"networks.{i}", network.samples)
         if not all(0 <= position < len(table.layers) for position in network.layers):
             yield f"networks.{i} names a layer that the table does not hold"
-        if not (_positive(network.measured_ms) and _positive(network.predicted_ms)):
+        if not (positive(network.measured_ms) and positive(network.predicted_ms)):
             yield f"networks.{i} has a latency that is not above 0"
+        if network.predicted_std_ms is not None and not positive(network.predicted_std_ms):
+            yield f"networks.{i} has a deviation of {network.predicted_std_ms} ms"
     yield from _fit_faults(table)
     if not table.sessions:
         yield "sessions is empty; expected where the numbers came from"
@@ -333,32 +379,19 @@ def _fit_faults(table: LatencyTable) -> Iterator[str]:
     if table.energy is not None:
         fitted["energy.active_mw"] = table.energy.active_mw
     for name, value in fitted.items():
-        if not _positive(value):
+        if not positive(value):
             yield f"{name} is {value}; expected a number above 0"
     if not math.isfinite(table.boundary_ms):
         yield f"boundary_ms is {table.boundary_ms}; expected a number"
-
-
-def _sample_faults(where: str, samples: tuple[Samples, ...]) -> Iterator[str]:
-    if not samples or not all(visit.ns for visit in samples):
-        yield f"{where} has no samples"
-    for visit in samples:
-        if visit.ns and min(visit.ns) <= 0:
-            yield f"{where} has a sample of {min(visit.ns)} ns; expected more than 0"
-        if visit.runs < 1:
-            yield f"{where} has {visit.runs} runs in a sample; expected at least 1"
-        if not _positive(visit.drift):
-            yield f"{where} has a drift of {visit.drift}; expected a number above 0"
-        if visit.energy is not None:
-            yield from _block_faults(where, visit.energy)
-
-
-def _block_faults(where: str, block: EnergyBlock) -> Iterator[str]:
-    if block.runs < 1 or not _positive(block.seconds):
-        yield f"{where} has an energy block of {block.runs} runs in {block.seconds} s"
-    if not (0 <= block.mj < math.inf and 0 <= block.idle_mw < math.inf):
-        yield f"{where} has an energy of {block.mj} mJ at {block.idle_mw} mW idle"
-
-
-def _positive(value: float) -> bool:
-    return 0 < value < math.inf
+    known = sum(not network.held_out for network in table.networks)
+    learned = (("calibration", table.calibration, PARTS), ("residual", table.residual, None))
+    for name, model, parts in learned:
+        if model is None:
+            continue
+        if parts not in (None, len(model.variances)) or len(model.precisions) != known:
+            yield f"{name} is of another number of parts or networks than the table"
+        positives = (model.noise, *model.precisions)
+        if not (all(map(positive, positives)) and all(0 <= v < math.inf for v in model.variances)):
+            yield f"{name} holds variances, noise or precisions that are negative or not finite"
+    if table.residual is not None and table.calibration is None:
+        yield "residual is there without calibration, whose errors it corrects"

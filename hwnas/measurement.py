@@ -1,10 +1,14 @@
 """Raw timings and meter readings, what they come to, and where they came from."""
 
+import math
 import statistics
 from dataclasses import dataclass
 
 from hwnas import files
 from hwnas.units import NS_PER_MS
+
+_NORMAL_RANGE = 2 * statistics.NormalDist().inv_cdf(0.75)  # of the middle half, in deviations
+_MEDIAN_ERROR = math.sqrt(math.pi / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,16 @@ class Measurement:
             (visit.median_ms for visit in self.samples), method="inclusive"
         )
         return (high - low) / self.median_ms
+
+    @property
+    def error_ms(self) -> float:
+        """Standard error of `median_ms`, as if visits were normal: 0 where there is only one.
+
+        The deviation is that of a normal distribution with the visits' interquartile range, and
+        the median of many normal visits errs by 1.253 times what their mean does.
+        """
+        deviation_ms = self.spread * self.median_ms / _NORMAL_RANGE
+        return _MEDIAN_ERROR * deviation_ms / math.sqrt(len(self.samples))
 
     @property
     def drift(self) -> float:

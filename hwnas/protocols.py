@@ -7,8 +7,9 @@ reached (Transport), and how a model file is timed there (Runtime).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -64,17 +65,24 @@ def architecture_layers(space: SearchSpace, row: IntArray) -> tuple[LayerSpec, .
     return tuple(space.catalog.layers[index] for index in indices if index)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Estimate:
     """Values of one objective for a population, in the objective's unit.
 
     Attributes:
         mean: Shape (architectures,).
-        std: Standard deviation, shape (architectures,); None when exact or unknown.
+        deviation: The standard deviation, or a function that works it out where that costs more
+            than the mean, because most callers ask for the mean alone. None when the values are
+            exact or nothing states how far off they are.
     """
 
     mean: FloatArray
-    std: FloatArray | None = None
+    deviation: FloatArray | Callable[[], FloatArray | None] | None = None
+
+    @cached_property
+    def std(self) -> FloatArray | None:
+        """Standard deviation, shape (architectures,); NaN where unknown, None as `deviation`."""
+        return self.deviation() if callable(self.deviation) else self.deviation
 
 
 class Estimator(Protocol):
@@ -96,8 +104,18 @@ class Estimator(Protocol):
         """Values for canonical genes, shape (architectures, genes). Deterministic."""
 
 
+@runtime_checkable
+class FidelityEstimator(Estimator, Protocol):
+    """An expensive estimator that can also be asked for less, which costs less and is rougher."""
+
+    def estimate_at(self, genes: IntArray, fidelity: float) -> Estimate:
+        """As `estimate`, for about ``fidelity`` of its cost, above 0 and below 1. Deterministic."""
+
+
 class SearchStrategy(Protocol):
     """Where to look next. ``hwnas/strategies/<name>.py`` offers ``create(problem)``.
+
+    What earlier searches know is told before the first ask, though it never proposed it.
 
     A strategy must not evaluate anything; everything it sees is minimised. Equal seeds and
     equal answers give equal proposals.
@@ -126,11 +144,14 @@ class KnownLosses:
         of: Their values as `SearchStrategy.tell` gives them: from canonical genes of shape
             (architectures, genes), losses (architectures, objectives) and violations
             (architectures, budgets).
+        margins: As the violations, but below 0 where a budget holds: how much there is to
+            spare. None where nobody says so.
     """
 
     objectives: tuple[int, ...]
     budgets: tuple[int, ...]
     of: Callable[[IntArray], tuple[FloatArray, FloatArray]]
+    margins: Callable[[IntArray], FloatArray] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +166,8 @@ class StrategyProblem:
         seed: Of everything random in the strategy.
         batch: Preferred number of architectures an ask; also the population size.
         known: What may be asked of any number of architectures; None where all is expensive.
+        archive: Canonical rows that earlier searches evaluated, shape (rows, genes): told before
+            the first ask, and never to be proposed. None where there are none.
     """
 
     cardinalities: IntArray
@@ -154,6 +177,7 @@ class StrategyProblem:
     seed: int
     batch: int
     known: KnownLosses | None = None
+    archive: IntArray | None = None
 
 
 class Transport(Protocol):

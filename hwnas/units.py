@@ -14,13 +14,17 @@ PRECISIONS = tuple(BYTES_PER_WEIGHT)
 """Of weights and activations, known to hwnas; a runtime or device may offer fewer."""
 
 
-def format_quantity(value: float, unit: str) -> str:
-    """A value as people read it, such as ``1.23 ms``, ``4.1 M`` or ``812 KiB``.
+def format_quantity(value: float, unit: str, std: float | None = None) -> str:
+    """A value as people read it, such as ``1.23 ms``, ``1.23 ms ± 0.05`` or ``812 KiB``.
 
     Args:
         value: The quantity, in ``unit``.
         unit: ``ms``, ``%``, ``bytes``, ``mJ`` or an empty string for counts.
+        std: Its standard deviation, in ``unit``; None where there is none to show.
     """
+    if std is not None:
+        deviation = format_quantity(std, unit) if unit in ("", "bytes") else f"{std:.2g}"
+        return f"{format_quantity(value, unit)} ± {deviation}"
     if unit == "%":
         return f"{value:.2f} %"
     if unit == "bytes":

@@ -4,7 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hwnas.pareto import hypervolume, knee, non_dominated, normalised
+from hwnas.pareto import (
+    domination_probability,
+    evenly,
+    hypervolume,
+    knee,
+    noise_aware_front,
+    non_dominated,
+    normalised,
+)
 
 # few distinct values, so that equal and weakly dominated points are common
 losses_of = st.tuples(st.integers(1, 30), st.integers(1, 4)).flatmap(
@@ -94,3 +102,48 @@ def test_the_knee_of_a_bent_front_is_its_bend_whatever_the_units():
 
 def test_a_front_of_one_point_has_its_knee_there():
     assert knee(np.array([[3.0, 4.0]])) == 0
+
+
+def test_the_probability_of_domination_is_a_product_over_objectives():
+    # 1 apart with a deviation of 1 each: sqrt(2) deviations of the difference, P = 0.7602
+    losses, stds = np.array([[0.0, 0.0], [1.0, 1.0]]), np.ones((2, 2))
+    found = domination_probability(losses, stds, np.array([0, 1]))
+    assert found == pytest.approx([0.0, 0.7602**2], abs=1e-4)
+
+
+def test_exact_objectives_are_certain():
+    losses = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.5]])
+    found = domination_probability(losses, np.zeros((4, 2)), np.arange(4))
+    assert found.tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert noise_aware_front(losses, np.zeros((4, 2))).tolist() == non_dominated(losses).tolist()
+
+
+def test_a_noise_aware_front_holds_the_plain_one_and_grows_with_the_noise():
+    losses = np.random.default_rng(0).random((300, 3))
+    feasible = np.arange(300) % 7 > 0
+    smaller = non_dominated(losses, feasible=feasible)
+    for noise in (1e-9, 0.01, 0.05, 0.3):
+        larger = noise_aware_front(losses, np.full((300, 3), noise), feasible=feasible)
+        assert (larger >= smaller).all()
+        assert not larger[~feasible].any()
+        smaller = larger
+    assert smaller.sum() > 200
+
+
+def test_the_probability_is_how_often_samples_dominate():
+    rng = np.random.default_rng(0)
+    losses, stds = np.array([[1.0, 3.0], [1.4, 3.9]]), np.array([[0.3, 0.5], [0.2, 0.6]])
+    draws = rng.normal(losses, stds, size=(200_000, 2, 2))
+    share = (draws[:, 0] <= draws[:, 1]).all(axis=1).mean()
+    found = domination_probability(losses, stds, np.array([0]))
+    assert found[1] == pytest.approx(share, abs=0.005)
+
+
+def test_members_are_spread_evenly_with_the_ends_first():
+    steps = np.linspace(0, 1, 9)
+    assert evenly(np.stack([steps, 1 - steps], axis=1), 5).tolist() == [0, 8, 4, 2, 6]
+
+
+def test_no_more_members_are_spread_than_there_are():
+    assert evenly(np.zeros((0, 2)), 3).tolist() == []
+    assert sorted(evenly(np.zeros((3, 2)), 5).tolist()) == [0, 1, 2]

@@ -23,3 +23,16 @@ from hwnas.units import format_quantity
 )
 def test_a_quantity_is_shown_with_its_unit(value, unit, text):
     assert format_quantity(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "std", "unit", "text"),
+    [
+        (1.23456, 0.04567, "ms", "1.235 ms ± 0.046"),
+        (88.126, 0.5, "%", "88.13 % ± 0.5"),
+        (4_100_000, 12_000, "", "4.1 M ± 12 k"),
+        (2048, 512, "bytes", "2 KiB ± 512 B"),
+    ],
+)
+def test_a_deviation_stands_behind_its_quantity(value, std, unit, text):
+    assert format_quantity(value, unit, std) == text

@@ -11,7 +11,9 @@ from hwnas.errors import InputError
 INTERCEPT_VARIANCE = 100.0
 """Prior variance of the overhead in units of the variance of what was measured: all but flat."""
 
-_LEAST_NETWORKS = 3
+LEAST_NETWORKS = 3
+"""Different networks, of which fewer tell nothing about layers."""
+
 _BLOCK = 8192  # networks predicted at a time, so that temporaries stay in the cache
 
 
@@ -171,10 +173,10 @@ def checked(counts: FloatArray, measured_ms: FloatArray) -> tuple[FloatArray, Fl
             f"{first} took {measured[first]} ms; expected finite numbers above 0. Measure again."
         )
     different = len(np.unique(counts, axis=0))
-    if different < _LEAST_NETWORKS:
+    if different < LEAST_NETWORKS:
         raise InputError(
             f"{different} different networks cannot tell what their layers cost; measure at least "
-            f"{_LEAST_NETWORKS}, better one for each kind of layer."
+            f"{LEAST_NETWORKS}, better one for each kind of layer."
         )
     if np.ptp(measured) <= 1e-9 * np.mean(measured):
         raise InputError(

@@ -1,6 +1,7 @@
 """A new device from few measurements: priors made of what layers cost on known devices.
 
-A device's costs are a mix of a few factors that known devices differ by, and of what only it does.
+A device's costs are a mix of a few factors that known devices differ by, of quantities that any
+device may have its own price for, and of what only it does.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwnas.calibration.calibrate import posterior
+from hwnas.calibration.departures import departures
 from hwnas.calibration.layout import Layout
 from hwnas.calibration.priors import Mixture, mixture
 from hwnas.calibration.regression import Posterior, checked
@@ -16,7 +18,9 @@ from hwnas.errors import InputError
 
 _MOST_FACTORS = 6
 _POWERS = (1.0, 0.5, 0.25)
-_LOG_VARIANCES = (0.0, -1.0, -2.0, -2.5)  # of the powers and of what no known device shows
+_VARIANCES = (0.3, 0.1, 0.03)  # of the powers; relative to a latency's, as the next two
+_QUANTITIES_VARIANCE = 0.2
+_OWN_VARIANCE = 0.05  # of what no known device shows
 _LEAST_SHARE = 1e-6  # of the devices' variance; below it a factor is rounding
 
 
@@ -25,16 +29,18 @@ class KnownDevices:
     """What layers cost on devices that were measured before.
 
     Attributes:
-        costs: Of each layer on each device, in any unit, shape (layers, devices). Anything else
-            that networks sum up may stand among them, such as multiply-accumulates.
+        costs: Of each layer on each device, in any unit, shape (layers, devices).
         layout: Where layers stand and what kind they are.
         networks: Counts of layers in typical networks of the space, in whose latencies devices
             are compared, shape (networks, layers).
+        quantities: What is known of layers beside, such as multiply-accumulates and bytes, in any
+            units, shape (layers, quantities); None where nothing is.
     """
 
     costs: FloatArray
     layout: Layout
     networks: FloatArray
+    quantities: FloatArray | None = None
 
     def __post_init__(self) -> None:
         layers = len(self.layout)
@@ -47,7 +53,14 @@ class KnownDevices:
             raise InputError(
                 f"Expected networks as counts of {layers} layers, got shape {self.networks.shape}."
             )
-        if not (np.isfinite(self.costs).all() and np.isfinite(self.networks).all()):
+        known = [self.costs, self.networks]
+        if self.quantities is not None:
+            if self.quantities.ndim != 2 or len(self.quantities) != layers:
+                raise InputError(
+                    f"Expected quantities of {layers} layers, got shape {self.quantities.shape}."
+                )
+            known.append(self.quantities)
+        if not all(np.isfinite(array).all() for array in known):
             raise InputError("Costs on known devices hold NaN or infinite numbers.")
 
     def family(self) -> Mixture:
@@ -55,19 +68,23 @@ class KnownDevices:
 
         Principal components of the known devices, all scaled to the same spread of latencies, and
         weighted by three powers of their eigenvalues: powers below 1 say that what sets known
-        devices apart little may well set the new one apart. What no known device shows is left to
-        costs that kinds share everywhere and nearby, and to each layer.
+        devices apart little may well set the new one apart. Quantities, each with as much spread.
+        What neither explains departs from a kind's usual cost where it does so on known devices.
         """
         factors, shares = self._factors()
-        spectra = [(factors * shares**power) @ factors.T for power in _POWERS]
-        same, relative = self.layout.same_kind, self.layout.distances / self.layout.extent
-        own = np.diag(self.layout.real.astype(np.float64))
-        rest = same + 0.5 * same * np.exp(-4 * relative) + 0.3 * own
+        parts = [(factors * shares**power) @ factors.T for power in _POWERS]
+        variances = [*_VARIANCES]
+        shown = factors * np.sqrt(shares**0.5 / np.sum(shares**0.5))
+        if self.quantities is not None and self.quantities.shape[1]:
+            quantities = self._scaled(self.quantities)
+            parts.append(quantities @ quantities.T)
+            variances.append(_QUANTITIES_VARIANCE)
+            shown = np.hstack([shown, quantities / np.sqrt(quantities.shape[1])])
         return mixture(
-            [*spectra, rest],
+            [*parts, departures(self.layout, shown)],
             self.networks,
-            log_means=np.array(_LOG_VARIANCES),
-            log_deviation=1.5,
+            log_means=np.log([*variances, _OWN_VARIANCE]),
+            log_deviation=1.0,
         )
 
     def expected_covariance(self) -> FloatArray:
@@ -80,17 +97,21 @@ class KnownDevices:
 
         Each component's latencies have a standard deviation of 1 over the networks.
         """
-        centred = self.networks - self.networks.mean(axis=0)
-        latencies = centred @ self.costs
-        spread = latencies.std(axis=0)
-        if not (spread > 0).all():
+        scaled = self._scaled(self.costs)
+        if not scaled.any(axis=0).all():
             raise InputError("On a known device all networks of the space take equally long.")
-        scaled = latencies / spread
-        _, singular, directions = np.linalg.svd(scaled, full_matrices=False)
+        latencies = (self.networks - self.networks.mean(axis=0)) @ scaled
+        _, singular, directions = np.linalg.svd(latencies, full_matrices=False)
         shares = singular**2 / np.sum(singular**2)
         kept = slice(min(_MOST_FACTORS, int(np.sum(shares > _LEAST_SHARE))))
-        factors = (self.costs / spread) @ directions[kept].T
-        return factors / (centred @ factors).std(axis=0), shares[kept]
+        return self._scaled(scaled @ directions[kept].T), shares[kept]
+
+    def _scaled(self, costs: FloatArray) -> FloatArray:
+        """Costs whose sums over the networks have a standard deviation of 1, or 0 where all are."""
+        sums = (self.networks - self.networks.mean(axis=0)) @ costs
+        spread = sums.std(axis=0)
+        varies = spread > 1e-9 * np.maximum(np.abs(self.networks @ costs).max(axis=0), 1e-300)
+        return np.where(varies, costs / np.where(varies, spread, 1.0), 0.0)
 
 
 def transfer(counts: FloatArray, measured_ms: FloatArray, *, known: KnownDevices) -> Posterior:

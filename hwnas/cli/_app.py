@@ -20,8 +20,8 @@ file with [bold]run[/].
 """
 
 _ORDER = (
-    "quickstart", "devices", "profile", "tables", "search", "resume", "front", "plot", "export",
-    "measure", "run",
+    "quickstart", "devices", "profile", "tables", "train", "search", "resume", "front", "plot",
+    "export", "measure", "run",
 )  # fmt: skip
 
 

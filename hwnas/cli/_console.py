@@ -21,6 +21,10 @@ def console() -> "Console":
     return Console(highlight=False)
 
 
+_WIDE = 130
+"""Columns of a terminal with room for a long bar beside the note."""
+
+
 class _Bars:
     """Progress bars by task name; where nobody watches a terminal, a line at a task's end."""
 
@@ -50,18 +54,22 @@ def progress_bars() -> Iterator[_Bars]:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=24 if console().width > _WIDE else 8),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        # the note is cut where the terminal is narrow, not the time that is left
+        TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True, ratio=1)),
     )
     # an invisible progress still counts time, which _Bars reports at the end of a task
-    with Progress(*columns, console=console(), disable=not console().is_terminal) as bars:
+    with Progress(
+        *columns, console=console(), disable=not console().is_terminal, expand=True
+    ) as bars:
         yield _Bars(bars)
 
 

@@ -37,4 +37,18 @@ Data = Annotated[
         "or an .npz file."
     ),
 ]
+Executor = Annotated[
+    str,
+    typer.Option(
+        help="Where accuracies are evaluated: serial (one after another), local (in processes of "
+        "this machine) or ray (on a cluster). What is found is the same."
+    ),
+]
+Workers = Annotated[
+    int,
+    typer.Option(min=0, help="Evaluations at a time with local and ray; 0 for one a core."),
+]
+RayAddress = Annotated[
+    str, typer.Option(help="Of a Ray cluster: HOST:PORT, ray://HOST:PORT, or auto.")
+]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]

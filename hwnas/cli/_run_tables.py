@@ -10,19 +10,42 @@ if TYPE_CHECKING:
     from hwnas.workflows import ModelCard, Outcome
 
 
-def show_front(run: "Run") -> None:
-    """The front in its objectives and what budgets bound, the most accurate network first."""
-    bounded = {budget.objective for budget in run.budgets}
-    quantities = [q for q in run.config.quantities if q in run.objectives or q.name in bounded]
-    rows = [
-        (member.id, *(quantity.format(member.values[quantity.name]) for quantity in quantities))
-        for member in run.front
-    ]
+def show_front(run: "Run", *, reference: str = "", even: int = 0) -> None:
+    """The front in its objectives and what budgets bound, the most accurate network first.
+
+    Args:
+        run: With its evaluations.
+        reference: As that of `hwnas.search.preferred`.
+        even: Likewise.
+    """
+    # numpy and the rest of a search are imported when there is a run to show
+    from hwnas.search import departures, front_table, preferred, shortfall
+
     within = f" within {', '.join(map(str, run.budgets))}" if run.budgets else ""
     done = f"{int(run.complete.sum())} of {run.config.evaluations} evaluations"
-    title = f"{run.directory}: {len(rows)} networks on the front{within} after {done}"
-    show_table(title, ("id", *(quantity.title for quantity in quantities)), rows)
+    members = preferred(run, reference=reference, even=even)
+    shown = "" if len(members) == len(run.front) else f"{len(members)} of "
+    title = f"{run.directory}: {shown}{len(run.front)} networks on the front{within} after {done}"
+    show_table(title, *front_table(run, members))
+    left = departures(run)
+    if left:
+        columns, rows = front_table(run, [departure.member for departure in left])
+        reasons = [[*row, departure.reason] for row, departure in zip(rows, left, strict=True)]
+        show_table("Left the front when they were measured:", [*columns, "reason"], reasons)
+    near = shortfall(run)
+    if near is not None:
+        say(f"Nothing found meets the budgets. {near}")
     say(f"Every quantity and each architecture: {run.directory / 'front.csv'}")
+
+
+def show_predictor(run: "Run") -> None:
+    """How good the run's own predictor of accuracy is, beside what needs none; else nothing."""
+    from hwnas.workflows.predicted_accuracy import predictor_scores, rows_of
+
+    fitted, scores = predictor_scores(run.directory)
+    if scores:
+        title = f"Accuracy is predicted from {fitted} evaluated networks; in cross-validation:"
+        show_table(title, ("", "Spearman", "RMSE", "in 90 % intervals"), rows_of(scores))
 
 
 def show_card(card: "ModelCard") -> None:

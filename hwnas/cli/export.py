@@ -15,7 +15,9 @@ def command(
         str,
         typer.Option(
             help='knee, accuracy (the most accurate), an id from hwnas front, or "latency_ms<=2" '
-            "for the most accurate within that budget.  [default: as the run's file says]"
+            'for the most accurate within that budget ("latency_ms<=2@95%": with confidence); '
+            '"knee,accuracy>=85" for the knee of what meets it.  '
+            "[default: as the run's file says]"
         ),
     ] = "",
     format: Annotated[  # noqa: A002
@@ -48,6 +50,20 @@ def command(
             "as the run's file says, else 256]",
         ),
     ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="A published supernet of Once-for-All (ofa_mbv3_d234_e346_k357_w1.0), for a run "
+            "of its space that trained none."
+        ),
+    ] = "",
+    data: Annotated[
+        str,
+        typer.Option(
+            help="For --weights: images of ImageNet's 1,000 classes, by which batch-norm is "
+            "recalibrated and the accuracy counted."
+        ),
+    ] = "",
 ) -> None:
     """Fine-tune a network of the front and hand it over as files.
 
@@ -62,7 +78,7 @@ def command(
     with progress_bars() as bars:
         cards = workflows.export(
             run, pick, formats=format or (), precisions=precision or (), images=images,
-            calibration_images=calibration_images, on_progress=bars,
+            calibration_images=calibration_images, weights=weights, data=data, on_progress=bars,
         )  # fmt: skip
     if len(cards) == 1:
         show_card(cards[0])

@@ -8,7 +8,8 @@ def command(run: _options.RunDirectory) -> None:
     """Draw a run's pictures, as PNG and SVG in RUN/plots.
 
     The front in accuracy against each cost, with the budget, hand-made networks and the exported
-    one; the progress of search and training; predicted against measured latency.
+    one; the progress of search and training; predicted against measured latency. Of a directory
+    of hwnas train, the training.
     """
     from hwnas import workflows
 

@@ -80,7 +80,8 @@ def create(name: str, context: EstimatorContext, *, estimator: str | None = None
     Args:
         name: The objective.
         context: What it may use.
-        estimator: Which one, by file name; None for the only (or first) one that offers it.
+        estimator: Which one, by file name; None for the one that the context has resources for,
+            else the first that offers it.
 
     Raises:
         UnknownNameError: The objective or its device is unknown, or that estimator does not
@@ -94,7 +95,7 @@ def create(name: str, context: EstimatorContext, *, estimator: str | None = None
         return OnDevice(create(base, context.others[device], estimator=estimator), device)
     wanted = objective(name)
     offered = objectives()[wanted.name][1]
-    chosen = estimator or offered[0]
+    chosen = estimator or next((each for each in offered if each in context.resources), offered[0])
     if chosen not in offered:
         raise UnknownNameError(f"estimator of {wanted.name}", chosen, offered)
     offering = plugins.load(__name__, chosen, what="estimator")

@@ -52,4 +52,4 @@ class TableLatency:
 
     def estimate(self, genes: IntArray) -> Estimate:
         """Values for genes of shape (architectures, genes)."""
-        return Estimate(self._table.latency_ms(genes))
+        return Estimate(self._table.latency_ms(genes), lambda: self._table.latency_std_ms(genes))

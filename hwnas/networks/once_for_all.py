@@ -6,6 +6,7 @@ in the difference. That is exact but for the outermost pixels, where padding now
 instead of ImageNet's mean colour.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,6 +107,18 @@ def _fill(weight: Tensor, tensor: Tensor, what: str) -> None:
         )
     with torch.no_grad():
         weight.copy_(tensor.reshape(weight.shape))
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file; FileFormatError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileFormatError(
+            f"{path} cannot be read ({error.strerror}); expected a published supernet of "
+            "Once-for-All, such as ofa_mbv3_d234_e346_k357_w1.0."
+        ) from error
 
 
 def _state(path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Networks that recalibrate their batch-norm and answer, in one pass over both kinds of images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -46,14 +46,45 @@ class RecalibratingSupernet:
         """
         self._split.calibrating = len(calibration)
         x = torch.cat([calibration, images])
-        with torch.inference_mode():
-            for slot, layer in zip(self._supernet.slots, layers, strict=True):
-                if layer.kind == "linear" and len(x) > len(images):
-                    x = x[len(calibration) :]  # no more batch-norm ahead
-                if layer.kind != "empty":
-                    skeleton, shapes = self._skeleton(layer)
-                    x = functional_call(skeleton, cast("Slot", slot).weights(shapes), x)
+        for slot, layer in zip(self._supernet.slots, layers, strict=True):
+            x = self._through(slot, layer, x, len(images))
         return x
+
+    def logits_of_each(
+        self, calibration: Tensor, images: Tensor, networks: Iterable[Sequence[LayerSpec]]
+    ) -> Iterator[Tensor]:
+        """Logits of the images by one network after another, each (N, classes).
+
+        What a network has in common with the one before it, from the first layer on, is not
+        computed again: that pays for many networks in sorted order, and holds what all layers of
+        a network gave in memory.
+
+        Args:
+            calibration: As in `logits`, like ``images``.
+            images: (N, C, H, W).
+            networks: One layer for each slot; all of the same resolution.
+        """
+        before: Sequence[LayerSpec] = ()
+        given = [torch.cat([calibration, images])]
+        for layers in networks:
+            self._split.calibrating = len(calibration)
+            pairs = zip(before, layers, strict=False)
+            common = next((i for i, (a, b) in enumerate(pairs) if a != b), len(before))
+            del given[common + 1 :]
+            for slot, layer in zip(self._supernet.slots[common:], layers[common:], strict=True):
+                given.append(self._through(slot, layer, given[-1], len(images)))
+            before = layers
+            yield given[-1]
+
+    def _through(self, slot: nn.Module, layer: LayerSpec, x: Tensor, answered: int) -> Tensor:
+        """What a layer makes of calibrating images with the others behind them."""
+        if layer.kind == "empty":
+            return x
+        with torch.inference_mode():
+            skeleton, shapes = self._skeleton(layer)
+            if layer.kind == "linear":
+                x = x[len(x) - answered :]  # no more batch-norm ahead
+            return cast("Tensor", functional_call(skeleton, cast("Slot", slot).weights(shapes), x))
 
     def _skeleton(self, layer: LayerSpec) -> tuple[nn.Module, dict[str, torch.Size]]:
         """A layer without weights of its own, and the shapes of those it needs."""

@@ -113,7 +113,9 @@ def _tell(
 ) -> None:
     total = sum(len(batch.visits) for batch in batches) - plan.visits
     if total <= 0:
-        on_progress("profiling", done, plan.visits, note or f"{len(plan.layers)} layers")
+        what = f"{len(plan.layers)} layers" if plan.layers else f"{len(plan.networks)} networks"
+        task = "profiling" if plan.layers else "measuring networks"
+        on_progress(task, done, plan.visits, note or what)
     else:
         on_progress("measuring again", done - plan.visits, total, note or "drifted stretches")
 

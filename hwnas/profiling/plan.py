@@ -8,6 +8,7 @@ import numpy as np
 
 from hwnas import files
 from hwnas.layers import LayerSpec, macs, weights
+from hwnas.profiling.choice import choose_whole
 from hwnas.protocols import SearchSpace, architecture_layers
 from hwnas.units import BYTES_PER_FP32
 
@@ -112,14 +113,22 @@ class Plan:
     Attributes:
         layers: The layers to measure; layer ``i`` is model ``layer<i>``.
         networks: Whole networks to measure; network ``i`` is model ``network<i>``.
+        calibrating: How many of them, the first ones, the table will be fitted on; the others are
+            held out.
         canary: The network whose time shows drift; in every batch, like the empty model.
         batches: All of the work.
     """
 
     layers: tuple[LayerSpec, ...]
     networks: tuple[tuple[LayerSpec, ...], ...]
+    calibrating: int
     canary: tuple[LayerSpec, ...]
     batches: tuple[Batch, ...]
+
+    @property
+    def roles(self) -> tuple[tuple[tuple[LayerSpec, ...], bool], ...]:
+        """Each whole network, and whether it is held out."""
+        return tuple((one, i >= self.calibrating) for i, one in enumerate(self.networks))
 
     @property
     def visits(self) -> int:
@@ -162,7 +171,8 @@ def make_plan(
     known: Iterable[LayerSpec],
     *,
     canary: Sequence[LayerSpec],
-    whole_networks: int,
+    networks: int,
+    held_out: int,
     seed: int,
     discipline: Discipline,
 ) -> Plan:
@@ -172,7 +182,8 @@ def make_plan(
         space: The space.
         known: Layers that need not be measured.
         canary: The canary of the table that is extended; none to choose one.
-        whole_networks: Number of random networks to measure as a whole.
+        networks: Number of whole networks to fit the table on.
+        held_out: Number of random whole networks to see how good it is.
         seed: Of order and choice.
         discipline: How thoroughly.
     """
@@ -183,11 +194,12 @@ def make_plan(
     layers = tuple(
         layer for layer in space.catalog.layers if layer.kind != "empty" and layer not in have
     )
-    networks = tuple(architecture_layers(space, row) for row in space.sample(whole_networks, rng))
+    told, unseen = choose_whole(space, rng, networks=networks, held_out=held_out)
+    whole_networks = tuple(architecture_layers(space, row) for row in (*told, *unseen))
     models = [(layer_model(i), (layers[i],)) for i in rng.permutation(len(layers))]
-    whole = [(network_model(i), network) for i, network in enumerate(networks)]
-    work = [(group, discipline.layer_rounds) for group in _groups(models)]
-    work += [(group, discipline.network_rounds) for group in _groups(whole)]
+    whole = [(network_model(i), whole_networks[i]) for i in rng.permutation(len(whole_networks))]
+    work = [(group, discipline.layer_rounds) for group in groups(models)]
+    work += [(group, discipline.network_rounds) for group in groups(whole)]
     batches = []
     first = 0
     for group, rounds in work:
@@ -197,7 +209,7 @@ def make_plan(
         )  # fmt: skip
         first += len(batch.visits)
         batches.append(batch)
-    return Plan(layers, networks, chosen, tuple(batches))
+    return Plan(layers, whole_networks, len(told), chosen, tuple(batches))
 
 
 def further_batches(
@@ -215,7 +227,7 @@ def further_batches(
     rng = np.random.default_rng([seed, first])
     known = {name: layers for batch in plan.batches for name, layers in batch.models.items()}
     batches = []
-    for group in _groups([(name, known[name]) for name, count in visits.items() if count]):
+    for group in groups([(name, known[name]) for name, count in visits.items() if count]):
         batch = make_batch(
             group, canary=plan.canary, rounds=visits, rng=rng, first=first,
             canary_every=discipline.canary_every,
@@ -273,17 +285,17 @@ def choose_canary(space: SearchSpace, rng: np.random.Generator) -> tuple[LayerSp
     return min(networks, key=lambda layers: sum(macs(layer) for layer in layers))
 
 
-def _groups(
+def groups(
     models: Sequence[tuple[str, tuple[LayerSpec, ...]]],
 ) -> list[dict[str, tuple[LayerSpec, ...]]]:
     """Models in groups that fit into a batch, in number and in bytes."""
-    groups: list[dict[str, tuple[LayerSpec, ...]]] = []
+    found: list[dict[str, tuple[LayerSpec, ...]]] = []
     size = 0
     for name, layers in models:
         grown = BYTES_PER_FP32 * sum(weights(layer) for layer in layers)
-        if not groups or size + grown > BATCH_BYTES or len(groups[-1]) == BATCH_MODELS:
-            groups.append({})
+        if not found or size + grown > BATCH_BYTES or len(found[-1]) == BATCH_MODELS:
+            found.append({})
             size = 0
-        groups[-1][name] = layers
+        found[-1][name] = layers
         size += grown
-    return groups
+    return found

@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from hwnas.calibration.regression import LEAST_NETWORKS
 from hwnas.devices import Device
 from hwnas.errors import InputError
 from hwnas.files import STRICT, digest, parse, read_json, write_json
 from hwnas.latency_table import LatencyTable, profile_command, table_path
 from hwnas.measurement import Stability
 from hwnas.profiling.assembly import extend
+from hwnas.profiling.fitting import LEAST_HELD_OUT, fitted
 from hwnas.profiling.measured_plan import Measured, measure_plan
 from hwnas.profiling.origin import now, origin
 from hwnas.profiling.plan import Discipline, Plan, Steadiness, make_plan
@@ -21,6 +23,12 @@ from hwnas.profiling.stability import review, settled
 from hwnas.profiling.target import Target
 from hwnas.progress import Progress, silent
 from hwnas.protocols import SearchSpace
+
+NETWORKS = 24
+"""Whole networks that a table is fitted on, unless another number is asked for."""
+
+HELD_OUT = 16
+"""Whole networks held out to state its quality."""
 
 _DISCIPLINE = Discipline()
 _LOG = "samples.jsonl"
@@ -51,7 +59,8 @@ def profile(
     runtime: str = "onnxruntime",
     precision: str = "fp32",
     threads: int = 1,
-    whole_networks: int = 24,
+    networks: int = NETWORKS,
+    held_out: int = HELD_OUT,
     seed: int = 0,
     discipline: Discipline = _DISCIPLINE,
     command: str | None = None,
@@ -59,9 +68,10 @@ def profile(
 ) -> LatencyTable:
     """Measure what a device's table lacks of a space, and write the table.
 
-    Layers are measured alone, in random order; then random whole networks of the space, by
-    which the table states its quality; then again what lies between two visits to the canary
-    network that show the device drifting. What was measured is kept in ``<table>.work`` until the
+    Layers are measured alone, in random order; then whole networks of the space, some chosen to
+    tell most about the layers, which the table is fitted on, some random and held out, by which it
+    states its quality; then again what lies between two visits to the canary network that show the
+    device drifting. What was measured is kept in ``<table>.work`` until the
     table is written: the same call goes on where an interrupted one was.
 
     Args:
@@ -71,7 +81,8 @@ def profile(
         runtime: File name of the runtime.
         precision: Of the models.
         threads: Of every operator.
-        whole_networks: Their number, whenever anything is measured.
+        networks: Whole networks to fit the table on, whenever anything is measured.
+        held_out: Whole networks to state its quality by, likewise.
         seed: Of the order, the weights and the choice of whole networks.
         discipline: How thoroughly.
         command: What to state as the command that measured; None for the plain one.
@@ -86,23 +97,21 @@ def profile(
         RunInUseError: Another process measures the same table.
         StorageError: Something could not be written.
     """
-    if whole_networks < 0 or whole_networks == 1:
-        raise InputError(
-            f"{whole_networks} whole networks cannot tell an error; ask for none, or 2 and more."
-        )
+    _check_numbers(networks, held_out)
     target = Target(device, runtime, precision, threads)
     path = table_path(
         folder, device.name, space=space.name, runtime=runtime, precision=precision, threads=threads
     )
     work = path.with_suffix(".work")
     with exclusive(work):
-        table = LatencyTable.read(path) if path.exists() else empty_table(target)
-        if table.lacking(space.catalog) or (whole_networks and not table.networks):
+        table = _so_far(path, target)
+        if table.lacking(space.catalog) or _lacks_networks(table, networks, held_out):
             plan = make_plan(
                 space,
                 [timing.layer for timing in table.layers],
                 canary=table.canary,
-                whole_networks=whole_networks,
+                networks=networks,
+                held_out=held_out,
                 seed=seed,
                 discipline=discipline,
             )
@@ -129,8 +138,36 @@ def profile(
                 sessions=(*table.sessions, session_origin),
             )
             table.write(path)
+        elif table.networks and table.calibration is None and table.quality is None:
+            table = fitted(table)  # one of an earlier version, whose networks had no roles
+            table.write(path)
         shutil.rmtree(work, ignore_errors=True)
     return table
+
+
+def _so_far(path: Path, target: Target) -> LatencyTable:
+    """The table in a file; an empty one where there is none, or none of layers measured here."""
+    table = LatencyTable.read(path) if path.exists() else empty_table(target)
+    return table if table.transferred is None else empty_table(target)
+
+
+def _check_numbers(networks: int, held_out: int) -> None:
+    if networks < 0 or 0 < networks < LEAST_NETWORKS:
+        raise InputError(
+            f"{networks} whole networks cannot correct a table's layers; ask for none, or for "
+            f"{LEAST_NETWORKS} and more."
+        )
+    if held_out < 0 or 0 < held_out < LEAST_HELD_OUT:
+        raise InputError(
+            f"{held_out} held-out networks cannot tell an error; ask for none, or for "
+            f"{LEAST_HELD_OUT} and more."
+        )
+
+
+def _lacks_networks(table: LatencyTable, networks: int, held_out: int) -> bool:
+    """Whether a kind of whole networks is asked for and the table has none of it."""
+    roles = {network.held_out for network in table.networks}
+    return bool((networks and False not in roles) or (held_out and True not in roles))
 
 
 def _how_measured(discipline: Discipline) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hwnas.report.style import (
     INK,
     LOG_FROM,
     ORANGE,
+    PURPLE,
     SMALL,
     VERMILION,
     axis_label,
@@ -57,6 +58,8 @@ class _View:
     references: FloatArray
     chosen: FloatArray
     ticks: FloatArray
+    measured: FloatArray
+    predicted: FloatArray
 
 
 def front_plot(
@@ -66,6 +69,7 @@ def front_plot(
     values: FloatArray,
     costs: FloatArray,
     on_front: BoolArray,
+    predicted: FloatArray | None = None,
     budgets: Sequence[Budget] = (),
     references: Sequence[Mark] = (),
     chosen: Mark | None = None,
@@ -83,6 +87,8 @@ def front_plot(
         values: Of ``quality``, shape (architectures,), at least one.
         costs: Of ``cost``, shape (architectures,).
         on_front: Which architectures are on the search's front, shape (architectures,).
+        predicted: What had been predicted of those costs that are measured, shape
+            (architectures,), NaN for the others; None where nothing is measured.
         budgets: Those that bound neither of the two objectives are not shown.
         references: Hand-made networks; without a value they are ticks at their cost.
         chosen: The network to highlight; it has a value.
@@ -95,6 +101,8 @@ def front_plot(
     x_scale, x_unit = unit_scale(cost, max([*costs, *(mark.cost for mark in references)]))
     y_scale, y_unit = unit_scale(quality, max([*values, *(mark.value or 0 for mark in known)]))
     points = np.stack([costs / x_scale, values / y_scale], axis=1)
+    before = np.full(len(costs), np.nan) if predicted is None else predicted
+    is_measured = ~np.isnan(before)
     view = _View(
         others=points[~on_front],
         front=points[on_front],
@@ -102,6 +110,8 @@ def front_plot(
         references=_positions(known, x_scale, y_scale),
         chosen=_positions(picked, x_scale, y_scale),
         ticks=_positions(unknown, x_scale, y_scale),
+        measured=points[is_measured],
+        predicted=np.stack([before / x_scale, points[:, 1]], axis=1)[is_measured],
     )
     axes.set_xlabel(axis_label(cost, x_unit))
     axes.set_ylabel(axis_label(quality, y_unit))
@@ -143,7 +153,7 @@ def _best(front: FloatArray, cost: Objective, quality: Objective) -> FloatArray:
 
 def _set_limits(axes: Axes, quality: Objective, view: _View) -> None:
     """Show the front, all marks, and what lies near; a few very bad points must not squash it."""
-    every = np.concatenate([view.others, view.front, view.references, view.chosen])
+    every = np.concatenate([view.others, view.front, view.references, view.chosen, view.predicted])
     x = np.concatenate([every[:, 0], view.ticks[:, 0]])
     if x.min() > 0 and x.max() / x.min() > LOG_FROM:
         log_axis(axes, "x")
@@ -176,6 +186,8 @@ def _draw_points(axes: Axes, view: _View) -> None:
             view.line[:, 0], view.line[:, 1], "-o", color=BLUE, markersize=4.5, linewidth=1.6,
             zorder=4, label=named("front", view.line),
         )  # fmt: skip
+    if len(view.measured):
+        _draw_measured(axes, view)
     if len(view.front) > len(view.line):
         # members of the line are drawn over
         axes.scatter(
@@ -199,10 +211,29 @@ def _draw_points(axes: Axes, view: _View) -> None:
         )  # fmt: skip
 
 
+def _draw_measured(axes: Axes, view: _View) -> None:
+    """Rings around measured networks, each with a line from where it was predicted to be."""
+    for (start, y), (end, _) in zip(view.predicted, view.measured, strict=True):
+        axes.plot([start, end], [y, y], color=PURPLE, linewidth=1.0, zorder=3.5)
+    axes.scatter(
+        view.predicted[:, 0], view.predicted[:, 1], s=22, marker="|", color=PURPLE, linewidth=1.0,
+        zorder=3.5, label="predicted, before it was measured",
+    )  # fmt: skip
+    axes.scatter(
+        view.measured[:, 0], view.measured[:, 1], s=42, facecolor="none", edgecolor=PURPLE,
+        linewidth=1.0, zorder=4.5, label="measured",
+    )  # fmt: skip
+
+
 _SHADE: dict[str, Any] = {"facecolor": "#F3E3DC", "alpha": 0.55, "linewidth": 0, "zorder": 0.5}
 _BOUND: dict[str, Any] = {
     "color": VERMILION, "linestyle": (0, (5, 3)), "linewidth": 1.2, "zorder": 2.5,
 }  # fmt: skip
+
+
+def _budget_label(budget: Budget, objective: Objective) -> str:
+    sure = "" if budget.confidence is None else f", {budget.confidence:g} % sure"
+    return f"budget {objective.format(budget.bound)}{sure}"
 
 
 def _draw_cost_budget(axes: Axes, budget: Budget, bound: float, cost: Objective) -> None:
@@ -213,7 +244,7 @@ def _draw_cost_budget(axes: Axes, budget: Budget, bound: float, cost: Objective)
     axes.axvspan(bound, high if budget.at_most else low, **_SHADE)
     axes.axvline(bound, **_BOUND)
     axes.annotate(
-        f"budget {cost.format(budget.bound)}", (bound, 0.02), xycoords=axes.get_xaxis_transform(),
+        _budget_label(budget, cost), (bound, 0.02), xycoords=axes.get_xaxis_transform(),
         xytext=(4, 0), textcoords="offset points", rotation=90, ha="left", va="bottom",
         fontsize=SMALL, color=VERMILION,
     )  # fmt: skip
@@ -227,7 +258,7 @@ def _draw_quality_budget(axes: Axes, budget: Budget, bound: float, quality: Obje
     axes.axhspan(bound, high if budget.at_most else low, **_SHADE)
     axes.axhline(bound, **_BOUND)
     axes.annotate(
-        f"budget {quality.format(budget.bound)}", (0.99, bound),
+        _budget_label(budget, quality), (0.99, bound),
         xycoords=axes.get_yaxis_transform(), xytext=(0, -3), textcoords="offset points",
         ha="right", va="top", fontsize=SMALL, color=VERMILION,
     )  # fmt: skip

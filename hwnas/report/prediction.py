@@ -34,6 +34,7 @@ def prediction_plot(
     bias: float,
     spearman: float,
     repeatability: float | None = None,
+    intervals: FloatArray | None = None,
     marks: Sequence[Mark] = (),
 ) -> Figure:
     """Predicted against measured, with the line of perfect predictions and a band of 10 %.
@@ -46,6 +47,8 @@ def prediction_plot(
         bias: Mean signed error in percent; negative when predictions are too low.
         spearman: Rank correlation, from -1 to 1.
         repeatability: How far two measurements of one network differ, in percent; None if unknown.
+        intervals: Half widths of the 90 % intervals of predictions, shape (networks,); None if none
+            were stated.
         marks: Networks to name: ``cost`` is what was measured, ``value`` what was predicted.
     """
     figure, axes = new_figure()
@@ -65,6 +68,11 @@ def prediction_plot(
         ends, ends * (1 - _BAND), ends * (1 + _BAND), color=INK, alpha=0.08, linewidth=0,
         zorder=0.5, label=f"within {_BAND:.0%}",
     )  # fmt: skip
+    if intervals is not None:
+        axes.errorbar(
+            measured / scale, predicted / scale, yerr=intervals / scale, fmt="none", ecolor=BLUE,
+            elinewidth=0.9, alpha=0.45, zorder=2, label="90 % interval",
+        )  # fmt: skip
     axes.scatter(
         measured / scale, predicted / scale, s=26, color=BLUE, alpha=0.75, edgecolor="white",
         linewidth=0.4, zorder=3, label=f"{len(predicted)} networks",

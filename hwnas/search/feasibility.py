@@ -4,33 +4,35 @@ The search for extremes sees nothing but values of architectures, so it serves e
 every cheap estimator:
 
 - A space of at most 20,000 rows is enumerated: minimum and maximum are exact.
-- Otherwise, for every choice of every gene, the best random architecture that has it starts a
-  coordinate descent: gene after gene takes its best choice, until no change of a single gene
-  improves. A cost that adds up over layers, in a space whose genes act on separate layers once
-  those that layers share (resolution, widths) are fixed, is separable for each setting of the
-  shared genes, so descent ends at the best network of a setting it stays in; each choice of a
-  shared gene has a start of its own. Costs that rise with every choice, such as MACs, parameters
-  and memory, are therefore exact. With measured latencies, which may fall where a choice grows,
-  the extremes are those of real architectures, but a more extreme one is not ruled out.
+- Otherwise a quantity that adds up over parts of few genes each (`hwnas.additive`), as MACs,
+  parameters and latencies do, is minimised exactly, by eliminating one gene after another.
+- What does not add up, such as peak memory in some spaces, is searched: for every choice of every
+  gene, the best random architecture that has it starts a coordinate descent; gene after gene takes
+  its best choice, until no change of a single gene improves. Costs that rise with every choice are
+  exact then too. Of others, the extremes are those of real architectures, but a more extreme one
+  is not ruled out.
 
-In both cases a bound is the value of an architecture that exists, so a budget inside the bounds
-can be met for certain.
+In all cases a bound is the value of an architecture that exists, so a budget inside the bounds
+can be met for certain. Of a budget with confidence all this holds for the quantiles that it judges
+(`Budget.quantile`), which do not quite add up over layers.
 """
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hwnas.additive import decompose, lowest
 from hwnas.catalog import FloatArray, IntArray
-from hwnas.errors import BudgetError
-from hwnas.problem import Budget, Objective, violations
+from hwnas.errors import BudgetError, InputError
+from hwnas.problem import Budget, Objective
 from hwnas.protocols import Estimator, SearchSpace
-from hwnas.search.evaluating import values_of
+from hwnas.search.evaluating import estimate_of, judged_values, values_of
 
 _ENUMERABLE = 20_000
 _SAMPLES = 2_000
+_ASKED_FOR_DEVIATIONS = 256
 
 Loss = Callable[[IntArray], FloatArray]
 
@@ -62,9 +64,10 @@ def check_budgets(
         seed: Of the random starts.
 
     Returns:
-        The bounds of each budgeted objective that is cheap, in the order of the budgets.
+        The bounds of what each budget on a cheap objective judges, in the order of the budgets.
 
     Raises:
+        InputError: A budget asks for confidence in what has no standard deviation.
         BudgetError: A budget is beyond the space's bounds, which the message states; or each
             can be met alone, but descent on the sum of violations found no architecture that
             meets all, in which case it names the nearest.
@@ -74,13 +77,16 @@ def check_budgets(
     starts = _starts(space, np.random.default_rng(seed))
     found = []
     for budget in budgets:
-        bounds = _bounds(space, cheap[budget.objective], starts)
+        estimator = cheap[budget.objective]
+        _check_confidence(space, estimator, budget, starts)
+        bounds = _bounds(space, estimator, starts, budget)
         found.append(bounds)
         nearest = np.array([bounds.minimum if budget.at_most else bounds.maximum])
-        if budget.violation(nearest)[0] > 0:
+        if _mean(budget).violation(nearest)[0] > 0:
+            sure = "" if budget.confidence is None else f" with {budget.confidence:g} % confidence"
             raise BudgetError(
                 f"No architecture of {space.name} meets the budget {budget}: {budget.objective} "
-                f"goes from {bounds} there. Choose a budget in that range."
+                f"goes from {bounds} there{sure}. Choose a budget in that range."
             )
     if len(budgets) > 1:
         _check_together(space, cheap, budgets, found, starts)
@@ -92,11 +98,51 @@ def extremes(space: SearchSpace, estimator: Estimator, *, seed: int = 0) -> Boun
     return _bounds(space, estimator, _starts(space, np.random.default_rng(seed)))
 
 
-def _bounds(space: SearchSpace, estimator: Estimator, starts: IntArray) -> Bounds:
-    low = _minimise(space, lambda genes: values_of(estimator, genes, space), starts)
-    high = _minimise(space, lambda genes: -values_of(estimator, genes, space), starts)
-    ends = values_of(estimator, np.stack([low, high]), space)
+def _bounds(
+    space: SearchSpace, estimator: Estimator, starts: IntArray, budget: Budget | None = None
+) -> Bounds:
+    """Bounds of the estimates, or of what a budget judges."""
+
+    def judged(genes: IntArray) -> FloatArray:
+        if budget is None:
+            return values_of(estimator, genes, space)
+        return judged_values(budget, estimator, genes, space)
+
+    low = _minimise(space, judged, _with_exact(space, judged, starts))
+    high = _minimise(space, lambda g: -judged(g), _with_exact(space, lambda g: -judged(g), starts))
+    ends = judged(np.stack([low, high]))
     return Bounds(estimator.objective, float(ends[0]), float(ends[1]))
+
+
+def _with_exact(space: SearchSpace, loss: Loss, starts: IntArray) -> IntArray:
+    """The starts and, where the loss adds up over parts of few genes, the best row of all."""
+    if np.prod(space.cardinalities.astype(float)) <= _ENUMERABLE:
+        return starts
+    parts = decompose(lambda genes: loss(space.canonical(genes))[:, None], space.cardinalities)
+    if parts is None:
+        return starts
+    return np.concatenate([starts, space.canonical(lowest(parts, space.cardinalities)[None, :])])
+
+
+def _mean(budget: Budget) -> Budget:
+    """The budget for quantiles that are worked out already."""
+    return replace(budget, confidence=None)
+
+
+def _check_confidence(
+    space: SearchSpace, estimator: Estimator, budget: Budget, starts: IntArray
+) -> None:
+    if budget.confidence is None:
+        return
+    some = starts[:: max(1, len(starts) // _ASKED_FOR_DEVIATIONS)]
+    std = estimate_of(estimator, some, space).std
+    if std is None or np.isnan(std).any():
+        where = "" if std is None else f" for {int(np.isnan(std).sum())} of {len(some)} networks"
+        raise InputError(
+            f"Budget {budget} asks for confidence, and nothing states how far {budget.objective} "
+            f"can be off{where}. Write {_mean(budget)} where the number is exact; a latency table "
+            "states its deviations when hwnas profile has measured it."
+        )
 
 
 def _check_together(
@@ -109,18 +155,19 @@ def _check_together(
     # as parts of each objective's range, so that bytes do not outweigh milliseconds
     ranges = np.array([max(b.maximum - b.minimum, np.finfo(float).tiny) for b in bounds])
 
-    def values(genes: IntArray) -> dict[str, FloatArray]:
-        return {b.objective: values_of(cheap[b.objective], genes, space) for b in budgets}
+    def beyond(genes: IntArray) -> FloatArray:
+        judged = [judged_values(b, cheap[b.objective], genes, space) for b in budgets]
+        columns = [_mean(b).violation(v) for b, v in zip(budgets, judged, strict=True)]
+        return np.stack(columns, axis=1)
 
     def loss(genes: IntArray) -> FloatArray:
-        return np.asarray((violations(budgets, values(genes)) / ranges).sum(axis=1))
+        return np.asarray((beyond(genes) / ranges).sum(axis=1))
 
     nearest = _minimise(space, loss, starts)[None, :]
     if loss(nearest)[0] > 0:
-        reached = values(nearest)
         state = ", ".join(
-            f"{b.objective.label} {b.objective.format(reached[b.objective.name][0])}"
-            for b in {b.objective.name: b for b in bounds}.values()
+            f"{b.objective.label} {b.objective.format(values_of(e, nearest, space)[0])}"
+            for e, b in {b.objective.name: (cheap[b.objective.name], b) for b in bounds}.values()
         )
         raise BudgetError(
             f"No architecture of {space.name} was found that meets all of "

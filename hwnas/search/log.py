@@ -1,38 +1,18 @@
-"""The log of a search: one line an evaluation, appended as it is made, and who may write it.
+"""The log of a search: a line an evaluation, appended as it is made, and who may write it.
 
 A line is written whole or cut back, so a process may be killed at any byte: what stands before
 the last newline is true. Nothing in a line depends on when or how often the search was stopped.
 """
 
 import fcntl
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from hwnas.errors import FileFormatError, RunInUseError, StorageError
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One evaluation.
-
-    Attributes:
-        genes: The canonical row.
-        values: By objective name; None where a broken budget made the evaluation needless.
-    """
-
-    genes: tuple[int, ...]
-    values: Mapping[str, float | None]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every value was obtained."""
-        return None not in self.values.values()
+from hwnas.search.records import Records, from_lines, to_lines
 
 
 @contextmanager
@@ -69,7 +49,7 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def read(path: Path, names: Sequence[str], *, genes: int) -> list[Record]:
+def read(path: Path, names: Sequence[str], *, genes: int) -> Records:
     """The evaluations in a log, in order; none when there is no log yet.
 
     A last line without a newline is one that a kill or another process's write cut short: it
@@ -83,14 +63,22 @@ def read(path: Path, names: Sequence[str], *, genes: int) -> list[Record]:
     Raises:
         FileFormatError: A whole line is not an evaluation of this run; names the line.
     """
+    return from_lines(whole_lines(path), names, genes=genes, source=str(path))
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a log that end with a newline; none when there is no log yet.
+
+    Raises:
+        FileFormatError: The log cannot be read.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return []
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}.") from error
-    lines = content.split(b"\n")[:-1]
-    return [_parse(line, i, path, names, genes) for i, line in enumerate(lines)]
+    return content.split(b"\n")[:-1]
 
 
 class LogWriter:
@@ -113,7 +101,7 @@ class LogWriter:
             raise _unwritable(path, error) from error
         self._length = whole
 
-    def append(self, records: Sequence[Record], *, first: int) -> None:
+    def append(self, records: Records, *, first: int) -> None:
         """Write evaluations; all of them or none.
 
         Args:
@@ -123,7 +111,7 @@ class LogWriter:
         Raises:
             StorageError: There was no room; the log is as it was before.
         """
-        text = b"".join(_line(record, first + i) for i, record in enumerate(records))
+        text = to_lines(records, first=first)
         left = memoryview(text)
         try:
             while left:
@@ -133,6 +121,12 @@ class LogWriter:
             os.lseek(self._handle, self._length, os.SEEK_SET)
             raise _unwritable(self._path, error) from error
         self._length += len(text)
+
+    def clear(self) -> None:
+        """Take all evaluations out again."""
+        os.ftruncate(self._handle, 0)
+        os.lseek(self._handle, 0, os.SEEK_SET)
+        self._length = 0
 
     def __enter__(self) -> "LogWriter":
         return self
@@ -144,41 +138,6 @@ class LogWriter:
         trace: TracebackType | None,
     ) -> None:
         os.close(self._handle)
-
-
-def _line(record: Record, index: int) -> bytes:
-    content = {"index": index, "genes": list(record.genes), "values": dict(record.values)}
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-
-
-def _parse(line: bytes, index: int, path: Path, names: Sequence[str], genes: int) -> Record:
-    try:
-        content: Any = json.loads(line)
-    except ValueError as error:
-        raise _damaged(path, index, "is not JSON") from error
-    if not isinstance(content, dict) or set(content) != {"index", "genes", "values"}:
-        raise _damaged(path, index, "is not an evaluation")
-    if content["index"] != index:
-        raise _damaged(path, index, f"has index {content['index']}, expected {index}")
-    row, values = content["genes"], content["values"]
-    if not isinstance(row, list) or len(row) != genes or not all(type(g) is int for g in row):
-        raise _damaged(path, index, f"does not have {genes} genes")
-    if not isinstance(values, dict) or set(values) != set(names):
-        raise _damaged(path, index, f"does not have exactly the values {', '.join(names)}")
-    if not all(value is None or type(value) in (int, float) for value in values.values()):
-        raise _damaged(path, index, "has a value that is not a number")
-    return Record(tuple(row), {name: _number(values[name]) for name in names})
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
-
-
-def _damaged(path: Path, index: int, what: str) -> FileFormatError:
-    return FileFormatError(
-        f"{path}, line {index + 1} {what}: the log was changed after it was written. Restore it, "
-        "or cut it off before that line and run `hwnas resume`."
-    )
 
 
 def _whole_length(content: bytes) -> int:

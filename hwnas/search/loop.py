@@ -1,40 +1,46 @@
 """The search loop: ask, evaluate, record, tell; and resuming by replaying the log.
 
 A budget that cheap estimators show to be broken settles an architecture's fate, so nothing
-expensive is spent on it: its expensive values are recorded as null, and the strategy is told the
-worst loss seen so far in their place, together with the violation. Only architectures that
-were evaluated in full count as evaluations; at most `PROPOSALS_PER_EVALUATION` times as many
-are proposed.
+expensive is spent on it, and its expensive values are recorded as null. An evaluation that failed
+again and again is recorded with its reason. What the strategy is told of both is said in
+`hwnas.search.told`. Only architectures that were evaluated in full count as evaluations; at most
+`PROPOSALS_PER_EVALUATION` times as many are proposed.
 
 A strategy's proposals follow from its seed and from what it was told. So a stopped search is
 resumed by asking a fresh strategy again and answering from the log as long as it lasts; each
 proposal must equal the logged one. Cheap objectives are always estimated for whole batches, as
 they were in the first place: an estimator may round differently when asked for fewer rows.
+Expensive ones are asked for one architecture at a time, wherever that is (`executors`), and
+recorded in the order of the proposals, in whatever order they end.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 
 import numpy as np
 
-from hwnas import strategies
-from hwnas.catalog import FloatArray, IntArray
+from hwnas.catalog import IntArray
 from hwnas.errors import InputError, RunError
-from hwnas.problem import Budget, violations
+from hwnas.pareto import BoolArray
+from hwnas.problem import violations
 from hwnas.progress import Progress, silent
-from hwnas.protocols import (
-    Estimator,
-    KnownLosses,
-    SearchSpace,
-    SearchStrategy,
-    StrategyProblem,
-)
-from hwnas.search import log
-from hwnas.search.evaluating import values_of
-from hwnas.search.indicators import FrontTracker
-from hwnas.search.log import LogWriter, Record
-from hwnas.search.run import Run, RunConfig, write_front
+from hwnas.protocols import Estimator
+from hwnas.search import executors, log
+from hwnas.search.archive import read_archive
+from hwnas.search.dispatch import outcomes
+from hwnas.search.evaluating import estimate_of
+from hwnas.search.executors import Executor, ExecutorContext, Outcome
+from hwnas.search.front_files import write_front
+from hwnas.search.halving import partial_name, survivors
+from hwnas.search.recorder import Recorder
+from hwnas.search.records import Records
+from hwnas.search.run import Run, RunConfig
+from hwnas.search.told import Told, fresh_strategy
 
 PROPOSALS_PER_EVALUATION = 100
+RETRIES = 2
+FAILURES_IN_A_ROW = 10
+_LOOK_S = 0.5
 
 
 def search(
@@ -42,18 +48,23 @@ def search(
     estimators: Sequence[Estimator],
     *,
     evaluations: int | None = None,
+    executor: Executor | None = None,
+    retries: int = RETRIES,
     on_progress: Progress = silent,
 ) -> Run:
     """Search, or continue a search, until enough architectures are evaluated.
 
-    Whether it is stopped and resumed or not, and how often, the log and the front end with the
-    same bytes.
+    Whether it is stopped and resumed or not, and how often, and wherever expensive estimators are
+    asked, the log and the front end with the same bytes.
 
     Args:
         run: Where to record; a new run or a stopped one.
         estimators: One for each quantity of the run's config.
         evaluations: How many architectures to evaluate in full, those of earlier sittings
             included; None for what the config says.
+        executor: Where expensive estimators are asked; None for one after another, here. Closed
+            by the caller.
+        retries: How often a failed evaluation is tried again before it is recorded as failed.
         on_progress: Told after each evaluation.
 
     Returns:
@@ -63,73 +74,21 @@ def search(
     Raises:
         InputError: An estimator is missing, or gave NaN.
         RunInUseError: Another process is writing to the run.
-        RunError: The log is not what this search would have done: another version or seed.
+        RunError: The log is not what this search would have done: another version or seed. Or
+            `FAILURES_IN_A_ROW` evaluations failed, one after another.
         StorageError: The log cannot be written; what it held before is kept.
     """
     ordered = _in_order(estimators, run.config)
+    expensive = [estimator for estimator in ordered if not estimator.cheap]
+    here = ExecutorContext(build=lambda: (run.space, expensive))
+    executor = executor or executors.create(executors.SERIAL, here)
     wanted = run.config.evaluations if evaluations is None else evaluations
     with log.locked(run.directory):
-        with LogWriter(run.log_path) as writer:
-            _Search(run, ordered, writer, on_progress).go(wanted)
-        finished = Run.open(run.directory)
+        with Recorder(run) as recorder:
+            _Search(run, ordered, recorder, executor, retries, on_progress).go(wanted)
+        finished = Run(run.directory, run.config, space=run.space, records=recorder.all())
         write_front(finished)
     return finished
-
-
-def fresh_strategy(
-    space: SearchSpace, config: RunConfig, estimators: Sequence[Estimator]
-) -> SearchStrategy:
-    """The strategy of a run as it is before its first proposal.
-
-    Args:
-        space: The search space.
-        config: Of the run.
-        estimators: Of its quantities; a strategy may ask the cheap ones as it likes.
-    """
-    problem = StrategyProblem(
-        cardinalities=space.cardinalities,
-        canonical=space.canonical,
-        objectives=len(config.objectives),
-        budgets=len(config.budgets),
-        seed=config.seed,
-        batch=config.population,
-        known=known_losses(space, config, estimators),
-    )
-    return strategies.create(config.strategy, problem)
-
-
-def known_losses(
-    space: SearchSpace, config: RunConfig, estimators: Sequence[Estimator]
-) -> KnownLosses | None:
-    """The losses and violations of a run that are cheap to know; None when there are none."""
-    cheap = {estimator.objective.name: estimator for estimator in estimators if estimator.cheap}
-    objectives = [i for i, o in enumerate(config.objectives) if o.name in cheap]
-    budgets = [i for i, budget in enumerate(config.budgets) if budget.objective in cheap]
-    if not objectives and not budgets:
-        return None
-    bounds = [config.budgets[i] for i in budgets]
-    needed = {config.objectives[i].name for i in objectives} | {b.objective for b in bounds}
-
-    def of(genes: IntArray) -> tuple[FloatArray, FloatArray]:
-        values = {name: values_of(cheap[name], genes, space) for name in sorted(needed)}
-        losses = [
-            config.objectives[i].losses(values[config.objectives[i].name]) for i in objectives
-        ]
-        return (
-            np.stack(losses, axis=1) if losses else np.zeros((len(genes), 0)),
-            relative_violations(bounds, values) if bounds else np.zeros((len(genes), 0)),
-        )
-
-    return KnownLosses(tuple(objectives), tuple(budgets), of)
-
-
-def relative_violations(budgets: Sequence[Budget], values: Mapping[str, FloatArray]) -> FloatArray:
-    """Violations as strategies are told them, shape (architectures, budgets).
-
-    Relative to the bounds, so that bytes do not outweigh milliseconds in their sum.
-    """
-    scale = np.array([abs(budget.bound) or 1.0 for budget in budgets])
-    return np.asarray(violations(budgets, values) / scale)
 
 
 class _Search:
@@ -139,136 +98,210 @@ class _Search:
         self,
         run: Run,
         estimators: Sequence[Estimator],
-        writer: LogWriter,
+        recorder: Recorder,
+        executor: Executor,
+        retries: int,
         on_progress: Progress,
     ) -> None:
         self._run = run
         self._estimators = estimators
-        self._writer = writer
-        self._on_progress = on_progress
-        self._note = ""
-        names = [quantity.name for quantity in run.config.quantities]
-        self._logged = log.read(run.log_path, names, genes=len(run.space.cardinalities))
-        self._records: dict[tuple[int, ...], Record] = {}
+        self._recorder = recorder
+        self._executor = executor
+        self._retries = retries
+        self._archive = read_archive(run.directory)
+        self._told = Told(run.config)
+        self._sitting = _Sitting(on_progress)
+        self._names = [quantity.name for quantity in run.config.quantities]
+        self._expensive = [e.objective.name for e in estimators if not e.cheap]
         self._complete = 0
-        self._tracker = FrontTracker(len(run.objectives))
+        self._evaluations = 0
+        self._failed_in_a_row = 0
 
     def go(self, evaluations: int) -> None:
         """Search until so many architectures are evaluated in full."""
-        strategy = fresh_strategy(self._run.space, self._run.config, self._estimators)
-        proposed = 0
-        while self._complete < evaluations and proposed < evaluations * PROPOSALS_PER_EVALUATION:
+        self._evaluations = evaluations
+        strategy = fresh_strategy(
+            self._run.space, self._run.config, self._estimators, self._archive
+        )
+        proposed, most = 0, evaluations * PROPOSALS_PER_EVALUATION + len(self._archive)
+        while self._complete < evaluations and proposed < most:
             genes = self._run.space.canonical(strategy.ask())
             if len(genes) == 0:
                 break
             proposed += len(genes)
-            records = self._evaluate(genes, evaluations)
-            losses, violated = self._answers(records)
-            self._note = self._state()
-            self._report(evaluations)
+            records = self._evaluate(genes)
+            losses, violated = self._told.answers(records)
+            self._sitting.look(self._told, self._complete, evaluations)
             if len(records) == len(genes):
                 strategy.tell(genes, losses, violated)
+        self._sitting.look(self._told, self._complete, evaluations, last=True)
 
-    def _evaluate(self, genes: IntArray, evaluations: int) -> list[Record]:
+    def _evaluate(self, genes: IntArray) -> Records:
         """Evaluations of a batch in order; fewer when there are enough before its end."""
-        cheap = {
-            estimator.objective.name: values_of(estimator, genes, self._run.space)
-            for estimator in self._estimators
-            if estimator.cheap
-        }
-        batch: list[Record] = []
-        for i, row in enumerate(genes):
-            if self._complete >= evaluations:
-                break
-            known = {name: float(values[i]) for name, values in cheap.items()}
-            key = tuple(int(gene) for gene in row)
-            batch.append(self._records.get(key) or self._next(key, known))
-            if len(cheap) < len(self._estimators):
-                self._report(evaluations)
-        return batch
-
-    def _next(self, key: tuple[int, ...], known: Mapping[str, float]) -> Record:
-        """The evaluation of a new row: the log's next, or made and appended to it."""
-        index = len(self._records)
-        if index < len(self._logged):
-            record = self._logged[index]
-            self._check_replayed(record, key, known)
-        else:
-            record = Record(key, self._values(key, known))
-            self._writer.append([record], first=index)
-        self._records[key] = record
-        if record.complete:
-            self._complete += 1
-        return record
-
-    def _values(self, key: tuple[int, ...], known: Mapping[str, float]) -> dict[str, float | None]:
-        """Values in the order of the config; None for expensive ones a broken budget spares."""
-        broken = any(
-            budget.violation(np.array([known[budget.objective]]))[0] > 0
-            for budget in self._run.budgets
-            if budget.objective in known
-        )
-        row = np.array(key, dtype=np.int64)[None, :]
-        values: dict[str, float | None] = {}
-        for estimator in self._estimators:
-            name = estimator.objective.name
-            if name in known:
-                values[name] = known[name]
-            elif broken:
-                values[name] = None
+        batch = self._estimated(genes)
+        logged = self._recorder.replay(batch)
+        decided = self._spared(batch)
+        decided[: len(logged)] = True
+        _copy(logged, batch)
+        stop = self._record(batch, 0, decided)
+        if len(logged):
+            self._sitting.replayed(self._complete)
+        begun = [] if self._complete >= self._evaluations else self._promising(batch, decided)
+        stop = self._record(batch, stop, decided)
+        for row, outcome in outcomes(
+            self._executor, genes, begun,
+            wanted=self._evaluations - self._complete, retries=self._retries,
+            known=self._archive.outcomes(genes) | self._recorder.ahead(genes) if begun else {},
+        ):  # fmt: skip
+            _take(outcome, batch, row)
+            decided[row] = True
+            if decided[stop : row + 1].all():
+                stop = self._record(batch, stop, decided)
             else:
-                values[name] = float(values_of(estimator, row, self._run.space)[0])
-        return values
+                self._recorder.keep_ahead(batch.part(row, row + 1))
+            self._sitting.step(self._complete, self._evaluations)
+            self._check_failures(outcome)
+        self._recorder.end_batch()
+        return batch.part(0, stop)
 
-    def _check_replayed(
-        self, record: Record, key: tuple[int, ...], known: Mapping[str, float]
-    ) -> None:
-        """Refuse to go on where the log is not what this search would have done."""
-        where = f"{self._run.log_path}, line {len(self._records) + 1}"
-        if record.genes != key:
-            made_with = ", ".join(f"{k} {v}" for k, v in self._run.config.versions.items())
+    def _promising(self, batch: Records, decided: BoolArray) -> list[int]:
+        """Undecided rows that are worth a full evaluation; the others are decided here."""
+        waiting = np.flatnonzero(~decided).tolist()
+        if not self._run.config.fidelities or not waiting:
+            return waiting
+        known = self._archive.outcomes(batch.genes)
+        # rows that the log holds compete again as they did then
+        going = [i for i in np.flatnonzero(~self._spared(batch)).tolist() if i not in known]
+        for fidelity in self._run.config.fidelities:
+            going = self._seen_at(fidelity, batch, going)
+            losses = self._told.losses_at(fidelity, batch, self._expensive)[going]
+            best = survivors(losses, self._told.tracker.front, self._run.config.keep)
+            going = [going[i] for i in best]
+        promising = [i for i in waiting if i in known or i in going]
+        decided[np.setdiff1d(waiting, promising)] = True
+        return promising
+
+    def _seen_at(self, fidelity: float, batch: Records, rows: Sequence[int]) -> list[int]:
+        """Evaluate rows at a fidelity; those that did not fail."""
+        names = [partial_name(name, fidelity) for name in self._expensive]
+        columns = [batch.partial.setdefault(n, np.full(len(batch), np.nan)) for n in names]
+        missing = [i for i in rows if np.isnan(columns[0][i]) and i not in batch.failures]
+        for row, outcome in outcomes(
+            self._executor, batch.genes, missing,
+            wanted=len(missing), retries=self._retries, known={}, fidelity=fidelity,
+        ):  # fmt: skip
+            for name, column in zip(self._expensive, columns, strict=True):
+                column[row] = outcome.values.get(name, np.nan)
+            if outcome.failure:
+                batch.failures[row] = outcome.failure
+            self._sitting.step(self._complete, self._evaluations)
+            self._check_failures(outcome)
+        return [i for i in rows if not np.isnan(columns[0][i])]
+
+    def _estimated(self, genes: IntArray) -> Records:
+        """A batch with what is cheap to know, and NaN for the rest."""
+        values = {name: np.full(len(genes), np.nan) for name in self._names}
+        stds = {name: np.full(len(genes), np.nan) for name in self._expensive}
+        for estimator in self._estimators:
+            if estimator.cheap:
+                estimate = estimate_of(estimator, genes, self._run.space)
+                # copies: what the log holds is put in their place
+                values[estimator.objective.name] = np.array(estimate.mean)
+                if estimate.std is not None:
+                    stds[estimator.objective.name] = np.array(estimate.std)
+        return Records(genes, values, stds)
+
+    def _spared(self, batch: Records) -> BoolArray:
+        """On which rows nothing expensive is spent: a budget is broken, or nothing is expensive."""
+        known = [b for b in self._run.budgets if b.objective not in self._expensive]
+        if not self._expensive or not known:
+            return np.full(len(batch), not self._expensive)
+        return np.asarray((violations(known, batch.values, batch.stds) > 0).any(axis=1))
+
+    def _record(self, batch: Records, start: int, decided: BoolArray) -> int:
+        """Record the decided rows from one on, up to the last evaluation asked for.
+
+        Returns:
+            Where it stopped.
+        """
+        left = self._evaluations - self._complete
+        if left <= 0:
+            return start
+        waiting = np.flatnonzero(~decided[start:])
+        stop = start + int(waiting[0]) if len(waiting) else len(batch)
+        found = np.cumsum(batch.part(start, stop).complete)
+        stop = min(stop, start + int(np.searchsorted(found, left)) + 1)
+        part = batch.part(start, stop)
+        self._recorder.record(part)
+        self._complete += int(part.complete.sum())
+        return stop
+
+    def _check_failures(self, outcome: Outcome) -> None:
+        """Stop where it seems that every evaluation fails."""
+        self._failed_in_a_row = self._failed_in_a_row + 1 if outcome.failure else 0
+        if self._failed_in_a_row >= FAILURES_IN_A_ROW:
             raise RunError(
-                f"{where} records {list(record.genes)}, but strategy {self._run.config.strategy} "
-                f"now proposes {list(key)}: the run was made with other versions or another "
-                f"population. Use those of its config.json ({made_with}), or start a new run."
+                f"{FAILURES_IN_A_ROW} evaluations failed one after another, the last with: "
+                f"{outcome.failure}. Mend the cause, then run `hwnas resume`; to have those "
+                f"evaluated again, first delete their lines at the end of {self._run.log_path}."
             )
-        for name, value in known.items():
-            if not np.isclose(float(record.values[name] or 0.0), value, rtol=1e-9, atol=0.0):
-                raise RunError(
-                    f"{where} records {name} {record.values[name]}, but it is now estimated as "
-                    f"{value}: what it is estimated from has changed (a latency table, a device "
-                    "file). Restore that, or start a new run."
-                )
 
-    def _answers(self, records: Sequence[Record]) -> tuple[FloatArray, FloatArray]:
-        """Losses and relative violations as the strategy is told them."""
-        config = self._run.config
-        values = {
-            quantity.name: np.array([r.values[quantity.name] for r in records], dtype=np.float64)
-            for quantity in config.quantities
-        }
-        losses = np.stack([o.losses(values[o.name]) for o in config.objectives], axis=1)
-        # unknown only where a budget of a known quantity is broken, which then decides
-        violated = np.nan_to_num(relative_violations(config.budgets, values), nan=0.0)
-        complete = np.array([record.complete for record in records])
-        self._tracker.add(losses[complete], (violated == 0).all(axis=1)[complete])
-        worst = np.where(np.isfinite(self._tracker.worst), self._tracker.worst, 0.0)
-        return np.where(np.isnan(losses), worst, losses), violated
 
-    def _report(self, evaluations: int) -> None:
-        self._on_progress("searching", self._complete, evaluations, self._note)
+class _Sitting:
+    """Tells how far the search is, how good, and how fast.
 
-    def _state(self) -> str:
-        """How good what was found is, in a few words."""
-        front = self._tracker.front
-        if len(front) == 0:
-            return "nothing within the budgets yet"
-        first = self._run.objectives[0]
-        best = first.losses(front[:, 0].min(keepdims=True))[0]
-        return (
-            f"hypervolume {self._tracker.hypervolume():.3f}, "
-            f"best {first.label} {first.format(best)}"
-        )
+    Args:
+        on_progress: Who is told.
+    """
+
+    def __init__(self, on_progress: Progress) -> None:
+        self._on_progress = on_progress
+        self._note = ""
+        self._looked = -np.inf
+        self._begun = 0, time.monotonic()
+
+    def step(self, complete: int, evaluations: int) -> None:
+        """An evaluation has ended."""
+        self._on_progress("searching", complete, evaluations, self._note)
+
+    def look(self, told: Told, complete: int, evaluations: int, *, last: bool = False) -> None:
+        """A batch has ended; how good it was costs time to say, so not every one is looked at."""
+        now = time.monotonic()
+        if last or now - self._looked >= _LOOK_S:
+            self._note, self._looked = f"{told.state()}{self._rate(complete, now)}", now
+        self.step(complete, evaluations)
+
+    def replayed(self, complete: int) -> None:
+        """So many evaluations are those of earlier sittings."""
+        self._begun = complete, time.monotonic()
+
+    def _rate(self, complete: int, now: float) -> str:
+        if complete == self._begun[0]:
+            return ""
+        rate = (complete - self._begun[0]) / max(now - self._begun[1], 1e-9)
+        return f", {rate:,.0f} evaluations/s" if rate >= 10 else f", {rate:.2g} evaluations/s"
+
+
+def _copy(logged: Records, batch: Records) -> None:
+    """Put what the log holds in place of the first rows of a batch."""
+    for name, column in logged.values.items():
+        batch.values[name][: len(logged)] = column
+    for name, column in logged.stds.items():
+        batch.stds.setdefault(name, np.full(len(batch), np.nan))[: len(logged)] = column
+    for name, column in logged.partial.items():
+        batch.partial.setdefault(name, np.full(len(batch), np.nan))[: len(logged)] = column
+    batch.failures.update(logged.failures)
+
+
+def _take(outcome: Outcome, batch: Records, row: int) -> None:
+    """Put what came of a row into its batch."""
+    if outcome.failure:
+        batch.failures[row] = outcome.failure
+        return
+    for name, value in outcome.values.items():
+        batch.values[name][row] = value
+    for name, std in outcome.stds.items():
+        batch.stds[name][row] = std
 
 
 def _in_order(estimators: Sequence[Estimator], config: RunConfig) -> list[Estimator]:

@@ -1,12 +1,16 @@
-"""Choosing one architecture of a run."""
+"""Choosing one architecture of a run, or a few."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from hwnas.catalog import FloatArray
 from hwnas.errors import InputError, RunError
-from hwnas.pareto import BoolArray, knee
+from hwnas.pareto import BoolArray, evenly, knee
 from hwnas.problem import Budget, resolve_objective
+from hwnas.search.nearest import shortfall
 from hwnas.search.run import FrontMember, Run
 
 KNEE = "knee"
@@ -20,10 +24,13 @@ def pick(run: Run, choice: str) -> FrontMember:
         run: With its evaluations.
         choice: ``knee``: where the front bends most. An id: that architecture, on the front or
             not. An objective, such as ``accuracy``: the one that is best in it. Budgets,
-            separated by commas, such as ``latency_ms<=2``: the one that is best in accuracy
-            (in the first objective, when accuracy is none) among those that meet them. All but
-            an id are chosen among the architectures that meet the run's own budgets; of equal
-            ones, the one with the better other objectives.
+            separated by commas, such as ``latency_ms<=2`` or ``latency_ms<=2@95%``: the one that
+            is best in accuracy (in the first objective, when accuracy is none) among those that
+            meet them. ``knee`` or an objective before them, as in ``knee,accuracy>=85``: of those
+            that meet them, where their front bends, or the best in it. Where a quantity was
+            measured, the measurement counts. All but an id are chosen among the architectures
+            that meet the run's own budgets; of equal ones, the one with the better other
+            objectives.
 
     Raises:
         InputError: The choice means none; says what there is.
@@ -33,19 +40,51 @@ def pick(run: Run, choice: str) -> FrontMember:
     if _ID.fullmatch(choice):
         return _by_id(run, choice)
     if not run.front:
+        near = shortfall(run)
         raise RunError(
             f"{run.directory} holds no architecture that meets its budgets "
-            f"({', '.join(map(str, run.budgets)) or 'none'}); search longer with `hwnas resume`."
+            f"({', '.join(map(str, run.budgets)) or 'none'}). "
+            f"{near or 'Search longer with `hwnas resume`.'}"
         )
-    if choice == KNEE:
-        losses = np.array([[o.losses(np.array(m.values[o.name])) for o in run.objectives]
-                           for m in run.front])  # fmt: skip
-        return run.front[knee(losses)]
-    if "<" in choice or ">" in choice:
-        return _within(run, choice)
+    bounds = [part for part in choice.split(",") if "<" in part or ">" in part]
+    ways = [part.strip() for part in choice.split(",") if part not in bounds]
+    if len(ways) > 1:
+        raise InputError(
+            f"{choice!r} names several ways to choose: {', '.join(ways)}; expected one, and "
+            "budgets after it."
+        )
+    if ways == [KNEE]:
+        indices = np.flatnonzero(_meeting(run, bounds, run.on_front))
+        members = run.members(indices)
+        return members[knee(_losses(run, members))]
     names = tuple(objective.name for objective in run.objectives)
-    name = resolve_objective(choice, (*names, KNEE))
-    return _best(run, run.feasible, names.index(name))
+    first = "accuracy" if "accuracy" in names else names[0]
+    name = resolve_objective(ways[0], (*names, KNEE)) if ways else first
+    return _best(run, _meeting(run, bounds, run.feasible), names.index(name))
+
+
+def preferred(run: Run, *, reference: str = "", even: int = 0) -> tuple[FrontMember, ...]:
+    """The part of a front that somebody wants to see, best first objective first.
+
+    Args:
+        run: With its evaluations.
+        reference: The worst that is still of interest, such as ``accuracy>=85,latency_ms<=3``;
+            empty for the whole front.
+        even: Show at most so many, spread evenly (`hwnas.pareto.evenly`); 0 for all.
+
+    Raises:
+        InputError: Nothing on the front is that good; says what is nearest.
+    """
+    bounds = reference.split(",") if reference.strip() else []
+    members = run.members(np.flatnonzero(_meeting(run, bounds, run.on_front)))
+    if not even or even >= len(members):
+        return members
+    return tuple(members[index] for index in sorted(evenly(_losses(run, members), even)))
+
+
+def _losses(run: Run, members: Sequence[FrontMember]) -> FloatArray:
+    columns = [o.losses(np.array([m.values[o.name] for m in members])) for o in run.objectives]
+    return np.stack(columns, axis=1)
 
 
 def _by_id(run: Run, choice: str) -> FrontMember:
@@ -56,6 +95,17 @@ def _by_id(run: Run, choice: str) -> FrontMember:
             f"{len(run.front)}, such as {front} (see `hwnas front`)."
         )
     index = run.evaluations.ids.index(choice)
+    if index in run.evaluations.failures:
+        raise InputError(
+            f"Architecture {choice} has no values: its evaluation failed: "
+            f"{run.evaluations.failures[index]}. Choose one of the front (see `hwnas front`)."
+        )
+    seen = any(not np.isnan(column[index]) for column in run.evaluations.partial.values())
+    if seen and not run.complete[index]:
+        raise InputError(
+            f"Architecture {choice} looked too poor at a low fidelity to be evaluated in full; "
+            "choose one of the front (see `hwnas front`)."
+        )
     if not run.complete[index]:
         raise InputError(
             f"Architecture {choice} was not evaluated in full, because it does not meet "
@@ -64,24 +114,30 @@ def _by_id(run: Run, choice: str) -> FrontMember:
     return run.member(index)
 
 
-def _within(run: Run, choice: str) -> FrontMember:
+def _meeting(run: Run, bounds: Sequence[str], candidates: BoolArray) -> BoolArray:
+    """Which of the candidates meet budgets given as text; InputError when none does."""
     known = tuple(quantity.name for quantity in run.config.quantities)
-    candidates = run.feasible
-    for text in choice.split(","):
+    for text in bounds:
         budget = Budget.parse(text, known)
-        values = run.evaluations.values[budget.objective]
-        met = candidates & (budget.violation(values) == 0)
+        judged = run.judged(budget)
+        met = candidates & (replace(budget, confidence=None).violation(judged) == 0)
         if not met.any():
-            left = values[candidates]
+            left = judged[candidates & ~np.isnan(judged)]
+            if not len(left):
+                raise InputError(
+                    f"Nothing that {run.directory} found has a stated deviation of "
+                    f"{budget.objective}; write {replace(budget, confidence=None)}."
+                )
             nearest = left.min() if budget.at_most else left.max()
             quantity = next(q for q in run.config.quantities if q.name == budget.objective)
+            sure = "" if budget.confidence is None else f" with {budget.confidence:g} % confidence"
             raise InputError(
                 f"No architecture found by {run.directory} meets {budget}; the nearest has "
-                f"{quantity.format(float(nearest))}. Choose a wider budget, or search with it."
+                f"{quantity.format(float(nearest))}{sure}. Choose a wider budget, or search with "
+                "it."
             )
         candidates = met
-    names = [objective.name for objective in run.objectives]
-    return _best(run, candidates, names.index("accuracy") if "accuracy" in names else 0)
+    return candidates
 
 
 def _best(run: Run, candidates: BoolArray, first: int) -> FrontMember:

@@ -14,19 +14,43 @@ from pymoo.core.problem import Problem
 from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
+from pymoo.operators.crossover.ux import UniformCrossover
 
 from hwnas.catalog import FloatArray, IntArray
 from hwnas.pareto import BoolArray
 from hwnas.protocols import StrategyProblem
 from hwnas.strategies._history import History, check_finite
+from hwnas.strategies._survival import ranked
+from hwnas.strategies._variation import one_changed, stratified
+
+_POPULATION = 20
 
 
-class FreshSampling(Sampling):  # type: ignore[misc]
-    """Random architectures that were not proposed before."""
+def population_size(problem: StrategyProblem) -> int:
+    """The fewest whole batches that hold at least 20 architectures."""
+    return -(-max(_POPULATION, problem.objectives) // problem.batch) * problem.batch
 
-    def __init__(self, history: History) -> None:
+
+def operators(problem: StrategyProblem, history: History) -> dict[str, Any]:
+    """Arguments of a genetic algorithm of pymoo that make it work on rows of choices."""
+    return {
+        "pop_size": population_size(problem),
+        "n_offsprings": problem.batch,
+        "sampling": StratifiedSampling(problem),
+        "crossover": UniformCrossover(prob=0.5),
+        "mutation": ChoiceMutation(prob=0.5),
+        "repair": CanonicalRepair(problem),
+        "eliminate_duplicates": NeverTwice(history),
+        "output": None,
+    }
+
+
+class StratifiedSampling(Sampling):  # type: ignore[misc]
+    """Random architectures, each choice as often as the others; repeats are possible."""
+
+    def __init__(self, problem: StrategyProblem) -> None:
         super().__init__()
-        self._history = history
+        self._problem = problem
 
     def _do(
         self,
@@ -36,14 +60,12 @@ class FreshSampling(Sampling):  # type: ignore[misc]
         random_state: np.random.Generator,
         **kwargs: Any,  # noqa: ARG002
     ) -> IntArray:
-        return self._history.sample(n_samples, random_state)
+        rows = stratified(self._problem.cardinalities, n_samples, random_state)
+        return self._problem.canonical(rows)
 
 
 class ChoiceMutation(Mutation):  # type: ignore[misc]
-    """Each gene becomes another of its choices with a probability of 1 / genes.
-
-    Choices have no order that an operator may rely on, so every other one is as likely.
-    """
+    """One gene becomes another of its choices."""
 
     def _do(
         self,
@@ -54,9 +76,7 @@ class ChoiceMutation(Mutation):  # type: ignore[misc]
         **kwargs: Any,  # noqa: ARG002
     ) -> IntArray:
         choices = (problem.xu - problem.xl + 1).astype(np.int64)
-        changes = random_state.random(X.shape) < 1 / X.shape[1]
-        steps = random_state.integers(1, np.maximum(choices, 2), size=X.shape)
-        return np.asarray(np.where(changes, (X.astype(np.int64) + steps) % choices, X))
+        return one_changed(X.astype(np.int64), choices, random_state)
 
 
 class CanonicalRepair(Repair):  # type: ignore[misc]
@@ -90,15 +110,18 @@ class PymooStrategy:
     """A pymoo algorithm behind ask and tell.
 
     Args:
-        algorithm: Not yet set up; its operators are those above.
+        algorithm: Not yet set up, with the operators above.
         problem: What the strategy may know.
         history: The one that its operators use.
     """
 
     def __init__(self, algorithm: Any, problem: StrategyProblem, history: History) -> None:
-        self._history = history
         self._problem = problem
+        self._history = history
         self._algorithm = algorithm
+        self._wanted = population_size(problem)
+        self._waiting: IntArray = np.zeros((0, len(problem.cardinalities)), dtype=np.int64)
+        self._told: list[tuple[IntArray, FloatArray, FloatArray]] = []
         self._algorithm.setup(
             Problem(
                 n_var=len(problem.cardinalities),
@@ -113,26 +136,35 @@ class PymooStrategy:
         )
 
     def ask(self) -> IntArray:
-        """The next canonical genes, shape (up to batch, genes); empty when no more are found."""
-        # pymoo cannot mate architectures without genes: a space without choices has only one
-        proposed = self._algorithm.ask() if len(self._problem.cardinalities) else None
-        genes = np.zeros((0, len(self._problem.cardinalities)), dtype=np.int64)
-        if proposed is not None and len(proposed):
-            genes = proposed.get("X").astype(np.int64)
-        self._history.add(genes)
-        missing = self._problem.batch - len(genes)
-        if missing > 0:
-            # mating around a small or exhausted neighbourhood finds nothing new: look elsewhere
-            elsewhere = self._history.sample(missing, self._algorithm.random_state)
-            self._history.add(elsewhere)
-            genes = np.concatenate([genes, elsewhere])
+        """The next canonical genes, shape (batch, genes); fewer when no more are found."""
+        if len(self._waiting) == 0:
+            self._waiting = self._generation()
+        genes, self._waiting = np.split(self._waiting, [self._problem.batch])
         return genes
 
     def tell(self, genes: IntArray, losses: FloatArray, violations: FloatArray) -> None:
         """What ``ask`` proposed turned out to be; NaN is refused with InputError."""
         check_finite(losses, violations)
-        evaluated = Population.new(X=genes, F=losses)
+        self._told.append((genes, losses, violations))
+        if len(self._waiting) or not len(self._problem.cardinalities):
+            return
+        rows, values, beyond = map(np.concatenate, zip(*self._told, strict=True))
+        self._told = []
+        if len(rows) > self._wanted:
+            # only an archive is larger than a population: its best are one
+            best = ranked(values, beyond)[0][: self._wanted]
+            rows, values, beyond = rows[best], values[best], beyond[best]
+        evaluated = Population.new(X=rows, F=values)
         if self._problem.budgets:
-            evaluated.set("G", violations)
-        if len(self._problem.cardinalities):
-            self._algorithm.tell(infills=evaluated)
+            evaluated.set("G", beyond)
+        self._algorithm.tell(infills=evaluated)
+
+    def _generation(self) -> IntArray:
+        """A population to begin with, and a batch at a time after it."""
+        wanted, self._wanted = self._wanted, self._problem.batch
+        # pymoo cannot mate architectures without genes: a space without choices has only one
+        proposed = self._algorithm.ask() if len(self._problem.cardinalities) else None
+        genes = np.zeros((0, len(self._problem.cardinalities)), dtype=np.int64)
+        if proposed is not None and len(proposed):
+            genes = proposed.get("X").astype(np.int64)
+        return self._history.propose_rows(genes, wanted, self._algorithm.random_state)

@@ -48,6 +48,9 @@ class SupernetConfig:
             does (Cai et al. 2020, section 3.3), since what a bad teacher says is not worth
             learning.
         random_networks: Trained each step beside the largest and the smallest.
+        sandwich: Whether each step trains the largest network on the labels, and the smallest and
+            the random ones on what the largest says. Without it the random networks alone are
+            trained, on the labels: uniform sampling (Guo et al. 2020, section 3.2).
         progressive: What varies only from a later stage on, in that order; the epochs after
             ``largest_first`` are divided evenly among the stages, of which the first lets the
             first property vary. What is not named varies from the start.
@@ -67,6 +70,7 @@ class SupernetConfig:
     epochs: int = 8
     largest_first: int = 4
     random_networks: int = 2
+    sandwich: bool = True
     progressive: tuple[Property, ...] = ()
     kernel_transforms: bool = False
     average: float = 0.0

@@ -51,6 +51,11 @@ class Group:
             dist.barrier()
 
 
+def first_process() -> bool:
+    """Whether this is the process that speaks for all: the only one, or torchrun's rank 0."""
+    return _size() == 1 or os.environ.get("RANK") == "0"
+
+
 @contextmanager
 def joined(device: torch.device, batch_size: int) -> Iterator[Group]:
     """The group that torchrun started this process in; of one process without torchrun.
@@ -62,7 +67,7 @@ def joined(device: torch.device, batch_size: int) -> Iterator[Group]:
     Raises:
         InputError: The batch cannot be dealt out evenly.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = _size()
     if size == 1:
         yield Group()
         return
@@ -102,3 +107,7 @@ def compute_device(name: str) -> torch.device:
     elif device.type != "cpu":
         raise InputError(f"{name!r} is not supported; expected cpu, cuda or cuda:0.")
     return device
+
+
+def _size() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -32,7 +32,9 @@ class ElasticSampler:
         self._properties = gene_properties(space, self.largest) if config.progressive else ()
 
     def rows(self, epoch: int, rng: np.random.Generator) -> IntArray:
-        """Random networks and, last, the smallest, shape (networks, genes); none at first.
+        """Random networks and, in a sandwich, last the smallest, shape (networks, genes).
+
+        None in the epochs of the largest network alone.
 
         Args:
             epoch: From 0.
@@ -42,7 +44,7 @@ class ElasticSampler:
         if epoch < config.largest_first:
             return np.zeros((0, len(self.largest)), dtype=np.int64)
         drawn = self._space.sample(config.random_networks, rng)
-        rows = np.concatenate([drawn, self.smallest[None]])
+        rows = np.concatenate([drawn, self.smallest[None]]) if config.sandwich else drawn
         locked = [name in self._locked(epoch) for name in self._properties]
         if any(locked):
             rows = self._space.canonical(np.where(locked, self.largest, rows))

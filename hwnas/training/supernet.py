@@ -94,11 +94,19 @@ def import_once_for_all(space: SearchSpace, file: Path, directory: Path) -> None
         FileFormatError: The file is no such supernet.
         SpaceMismatchError: It is of another space.
     """
+    path = directory / checkpoint.FILE_NAME
+    made_for = {
+        "space": files.digest(space.definition()),
+        "config": None,
+        "data": None,
+        "weights": once_for_all.fingerprint(file),
+    }
+    if path.is_file() and checkpoint.read(path).made_for == made_for:
+        return
     read = once_for_all.read(file, space.slot_layers)
     tensors = {f"weights.{name}": w.detach() for name, w in read.supernet.named_parameters()}
     tensors |= {f"statistics.{name}": tensor for name, tensor in read.statistics.items()}
-    made_for = {"space": files.digest(space.definition()), "config": None, "data": None}
-    checkpoint.write(directory / checkpoint.FILE_NAME, Checkpoint(made_for, 0, (), tensors))
+    checkpoint.write(path, Checkpoint(made_for, 0, (), tensors))
 
 
 def load_supernet(space: SearchSpace, directory: Path) -> Supernet:

@@ -139,21 +139,42 @@ class SupernetSteps:
     def _step(
         self, images: Tensor, labels: Tensor, others: Sequence[tuple[LayerSpec, ...]]
     ) -> float:
-        """One update; the largest network's loss."""
+        """One update; the loss on the labels, averaged over the networks trained on them."""
         state = self._state
         images = self._group.part(images).to(state.device)
         labels = self._group.part(labels).to(state.device)
         state.optimizer.zero_grad(set_to_none=True)
+        if self._config.sandwich or not others:
+            loss = self._sandwich(images, labels, others)
+        else:
+            loss = self._on_labels(images, labels, others)
+        self._group.average_gradients(state.supernet)
+        state.optimizer.step()
+        if state.average is not None:
+            state.average.update()
+        return loss
+
+    def _sandwich(
+        self, images: Tensor, labels: Tensor, others: Sequence[tuple[LayerSpec, ...]]
+    ) -> float:
+        """Gradients of the largest network on the labels, of the others on what it says."""
         logits = self._logits(images, self._largest)
         loss = label_loss(logits, labels, self._config.recipe)
         loss.backward()  # type: ignore[no-untyped-call]
         for layers in others:
             distillation_loss(self._logits(images, layers), logits).backward()  # type: ignore[no-untyped-call]
-        self._group.average_gradients(state.supernet)
-        state.optimizer.step()
-        if state.average is not None:
-            state.average.update()
         return loss.item()
+
+    def _on_labels(
+        self, images: Tensor, labels: Tensor, networks: Sequence[tuple[LayerSpec, ...]]
+    ) -> float:
+        """Gradients of all networks on the labels."""
+        total = 0.0
+        for layers in networks:
+            loss = label_loss(self._logits(images, layers), labels, self._config.recipe)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        return total / len(networks)
 
     def _logits(self, images: Tensor, layers: Sequence[LayerSpec]) -> Tensor:
         state = self._state

@@ -7,13 +7,22 @@ from typing import Any
 
 from hwnas import files
 from hwnas.devices import device_names
-from hwnas.errors import FileFormatError, UnknownNameError
+from hwnas.errors import FileFormatError, InputError, UnknownNameError
+from hwnas.prediction.imagenet import DIRECT_RESOLUTIONS
+from hwnas.prediction.imagenet_features import SPACE as IMAGENET_SPACE
+from hwnas.problem import DOMINANCES, PLAIN
+from hwnas.search import executors
+from hwnas.search.executors import SERIAL
 from hwnas.spaces import preset_names
 from hwnas.training.config import NetworkConfig, SupernetConfig
 from hwnas.training.data import data_names
 from hwnas.units import PRECISIONS
 
 CALIBRATION_IMAGES = 256
+
+BY_SUPERNET, BY_IMAGENET, BY_PREDICTOR = "supernet", "imagenet", "predictor"
+ACCURACIES = (BY_SUPERNET, BY_IMAGENET, BY_PREDICTOR)
+"""Where accuracies come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +107,27 @@ class SearchSection:
         objectives: Two to five names, such as ``accuracy`` and ``latency_ms``;
             ``latency_ms@pixel_8`` and ``energy_mj@pixel_8`` are those of another device.
         budgets: Hard bounds such as ``latency_ms<=2.5``; ``latency_ms<=40%`` stands for the value
-            40 % of the way from the space's smallest to its largest.
+            40 % of the way from the space's smallest to its largest. ``latency_ms<=2.5@95%`` holds
+            with 95 % confidence by the standard deviation that the latency table states.
         strategy: A file name in ``hwnas/strategies``.
         evaluations: Architectures to evaluate. Those that a cheap objective shows to be over
             budget are not evaluated and do not count.
         batch: Architectures that the strategy proposes at once; its population size.
+        dominance: ``plain``: whatever has worse numbers than another leaves the front.
+            ``noise_aware``: only what is beaten beyond doubt, by the standard deviations that
+            estimators state.
+        measure_finalists: The most networks of the front, and of those that might belong on it,
+            to measure on the device when the search has ended; 0 for none.
+        fidelities: Parts of a full evaluation, such as 0.125, at which each architecture of a batch
+            is looked at first, in rising order. Of accuracy by a supernet, parts of the images.
+        keep: The part of them that goes on from each fidelity, in the end to a full evaluation;
+            only full ones count as evaluations.
+        executor: Where expensive objectives are asked, a file name in ``hwnas/search/executors``:
+            ``serial``, one after another; ``local``, in processes of this machine; ``ray``, on a
+            cluster. What is found is the same, so a run may go on with another one.
+        workers: Evaluations at a time; 0 for one a processor core. Not for ``serial``.
+        ray_address: Of a Ray cluster: ``HOST:PORT``, ``ray://HOST:PORT``, or ``auto``.
+        retries: How often a failed evaluation is tried again before it is recorded as failed.
     """
 
     objectives: tuple[str, ...] = ("accuracy", "latency_ms")
@@ -110,6 +135,14 @@ class SearchSection:
     strategy: str = "nsga2"
     evaluations: int = 200
     batch: int = 20
+    dominance: str = PLAIN
+    measure_finalists: int = 0
+    fidelities: tuple[float, ...] = ()
+    keep: float = 0.5
+    executor: str = SERIAL
+    workers: int = 0
+    ray_address: str = ""
+    retries: int = 2
 
     __pydantic_config__ = files.STRICT
 
@@ -120,7 +153,8 @@ class ExportSection:
 
     Attributes:
         pick: ``knee``, ``accuracy`` (the most accurate within the run's budgets), an
-            architecture's id, or budgets such as ``latency_ms<=2`` for the most accurate in them.
+            architecture's id, or budgets such as ``latency_ms<=2`` or ``latency_ms<=2@95%`` for
+            the most accurate in them.
         formats: File names in ``hwnas/graphs``.
         precisions: Of weights and activations, a file in each format for each; empty for the one
             that the network was searched at.
@@ -158,6 +192,12 @@ class Experiment:
         name: Of the run.
         seed: Of everything random but training, whose sections have their own.
         supernet_from: Another run's directory whose trained supernet is used; empty to train one.
+        weights: A published supernet of Once-for-All, for its spaces and ImageNet's 1,000 classes,
+            instead of training one; empty for none.
+        accuracy: ``supernet``: on the data's validation part. ``imagenet``: predicted by what
+            comes with hwnas, for Once-for-All's space of width 1.0; no data, no training.
+            ``predictor``: predicted from the evaluations of another run.
+        predictor_from: That run's directory.
         data: What the networks learn.
         device: Where they will run.
         supernet: How the supernet is trained.
@@ -171,6 +211,9 @@ class Experiment:
     name: str = "experiment"
     seed: int = 0
     supernet_from: str = ""
+    weights: str = ""
+    accuracy: str = BY_SUPERNET
+    predictor_from: str = ""
     data: DataSection = field(default_factory=DataSection)
     device: DeviceSection = field(default_factory=DeviceSection)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
@@ -205,18 +248,84 @@ def parse_experiment(content: dict[str, Any], *, source: str) -> Experiment:
     for key, is_wrong in wrong.items():
         if is_wrong:
             raise FileFormatError(f"{source}: {key} must be at least 1.")
-    _check_precisions(experiment.device.precisions, f"{source}: device.precisions")
+    _check_front(experiment.search, f"{source}: search")
+    _check_workers(experiment.search, f"{source}: search")
+    check_precisions(experiment.device.precisions, f"{source}: device.precisions")
     _check_others(experiment.device.others, f"{source}: device.others")
-    if not 0 <= experiment.supernet.largest_first < experiment.supernet.epochs:
-        raise FileFormatError(
-            f"{source}: supernet.largest_first is {experiment.supernet.largest_first}; it must be "
-            f"less than supernet.epochs ({experiment.supernet.epochs}), or only the largest "
-            "network is ever trained."
+    _check_training(experiment.supernet, f"{source}: supernet")
+    return with_accuracy(experiment, source)
+
+
+def with_accuracy(experiment: Experiment, source: str) -> Experiment:
+    """The experiment, once it is certain that its accuracies can be had as it says.
+
+    Without resolutions of its own, it gets those that ImageNet's predictor knows best.
+    """
+    wanted, name = experiment.accuracy, experiment.predictor_from
+    if wanted not in ACCURACIES:
+        raise UnknownNameError("source of accuracies", wanted, ACCURACIES)
+    if (wanted == BY_PREDICTOR) != bool(name):
+        raise InputError(
+            f"{source}: accuracy is {wanted!r} and predictor_from is {name!r}; expected "
+            f"{BY_PREDICTOR!r} with another run's directory, or neither."
         )
+    if wanted != BY_SUPERNET and experiment.data.source:
+        raise InputError(
+            f"{source}: accuracy is {wanted!r}, which looks at no images, and there is data "
+            f"({experiment.data.source}); leave one of the two out."
+        )
+    if wanted != BY_SUPERNET and experiment.device.precisions != ("fp32",):
+        raise InputError(
+            f"{source}: accuracy is {wanted!r}, which is predicted at fp32 alone; the precisions "
+            f"are {', '.join(experiment.device.precisions)}."
+        )
+    space = experiment.space
+    if wanted == BY_IMAGENET and space.source == IMAGENET_SPACE and not space.resolutions:
+        return replace(experiment, space=replace(space, resolutions=DIRECT_RESOLUTIONS))
     return experiment
 
 
-def _check_precisions(precisions: Sequence[str], where: str) -> None:
+def _check_front(section: SearchSection, where: str) -> None:
+    if section.dominance not in DOMINANCES:
+        hint = f"Change {where}.dominance."
+        raise UnknownNameError("dominance", section.dominance, DOMINANCES, hint=hint)
+    if section.measure_finalists < 0:
+        raise FileFormatError(
+            f"{where}.measure_finalists is {section.measure_finalists}; expected 0 or more."
+        )
+
+
+def _check_training(config: SupernetConfig, where: str) -> None:
+    if not 0 <= config.largest_first < config.epochs:
+        raise FileFormatError(
+            f"{where}.largest_first is {config.largest_first}; it must be less than "
+            f"supernet.epochs ({config.epochs}), or only the largest network is ever trained."
+        )
+    if not 0 <= config.average < 1:
+        raise FileFormatError(
+            f"{where}.average is {config.average}; expected a decay below 1 such as 0.9998, or 0."
+        )
+    if len(set(config.progressive)) < len(config.progressive):
+        raise FileFormatError(
+            f"{where}.progressive is {', '.join(config.progressive)}; expected nothing twice."
+        )
+    least = {"evaluate_every": config.evaluate_every, "recipe.batch_size": config.recipe.batch_size}
+    for key, value in (least | {"recipe.threads": config.recipe.threads}).items():
+        if value is not None and value < 1:
+            raise FileFormatError(f"{where}.{key} is {value}; expected at least 1.")
+
+
+def _check_workers(section: SearchSection, where: str) -> None:
+    if section.executor not in executors.names():
+        hint = f"Change {where}.executor."
+        raise UnknownNameError("executor", section.executor, executors.names(), hint=hint)
+    for key, value in (("workers", section.workers), ("retries", section.retries)):
+        if value < 0:
+            raise FileFormatError(f"{where}.{key} is {value}; expected 0 or more.")
+
+
+def check_precisions(precisions: Sequence[str], where: str) -> None:
+    """Refuse precisions that are unknown or named twice, named by where they stand."""
     unknown = [precision for precision in precisions if precision not in PRECISIONS]
     if unknown:
         raise UnknownNameError("precision", unknown[0], PRECISIONS, hint=f"Change {where}.")
@@ -252,67 +361,9 @@ def anchored(experiment: Experiment) -> Experiment:
     return replace(
         experiment,
         supernet_from=absolute(experiment.supernet_from),
+        predictor_from=absolute(experiment.predictor_from),
+        weights=absolute(experiment.weights),
         space=replace(experiment.space, source=absolute(experiment.space.source, *preset_names())),
         data=replace(experiment.data, source=absolute(experiment.data.source, *data_names())),
         device=replace(device, name=absolute(device.name, *devices), others=others),
-    )
-
-
-def experiment_from_options(
-    *,
-    name: str,
-    space: str,
-    objectives: Sequence[str] = ("accuracy", "latency_ms"),
-    budgets: Sequence[str] = (),
-    data: str = "",
-    device: str = "host",
-    resolutions: Sequence[int] = (),
-    runtime: str = "onnxruntime",
-    precision: Sequence[str] = ("fp32",),
-    threads: int = 1,
-    strategy: str = "nsga2",
-    evaluations: int = 200,
-    batch: int = 20,
-    epochs: int | None = None,
-    supernet_from: str = "",
-    seed: int = 0,
-) -> Experiment:
-    """An experiment as the options of ``hwnas search`` say it; the rest at its defaults.
-
-    Args:
-        name: Of the run.
-        space: Preset or TOML file.
-        objectives: As `SearchSection.objectives`.
-        budgets: As `SearchSection.budgets`.
-        data: As `DataSection.source`.
-        device: As `DeviceSection.name`.
-        resolutions: As `SpaceSection.resolutions`.
-        runtime: As `DeviceSection.runtime`.
-        precision: As `DeviceSection.precisions`; empty for fp32.
-        threads: As `DeviceSection.threads`.
-        strategy: As `SearchSection.strategy`.
-        evaluations: As `SearchSection.evaluations`.
-        batch: As `SearchSection.batch`.
-        epochs: Of the supernet's training; None for the default.
-        supernet_from: As `Experiment.supernet_from`.
-        seed: Of everything random.
-
-    Raises:
-        InputError: A precision is unknown or named twice.
-    """
-    precisions = tuple(precision) or DeviceSection().precisions
-    _check_precisions(precisions, "--precision")
-    supernet = SupernetConfig(seed=seed)
-    if epochs is not None:
-        first = min(supernet.largest_first, epochs // 2)
-        supernet = replace(supernet, epochs=epochs, largest_first=first)
-    return Experiment(
-        space=SpaceSection(space, tuple(resolutions)),
-        name=name,
-        seed=seed,
-        supernet_from=supernet_from,
-        data=DataSection(data),
-        device=DeviceSection(device, runtime, precisions, threads),
-        supernet=supernet,
-        search=SearchSection(tuple(objectives), tuple(budgets), strategy, evaluations, batch),
     )

@@ -1,7 +1,7 @@
 """The main job, end to end: profile, search, export, compare, plot."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -13,18 +13,14 @@ from hwnas.estimators.latency_table import LATENCY
 from hwnas.progress import Progress, silent
 from hwnas.protocols import architecture_layers
 from hwnas.search.run import Run
-from hwnas.workflows.experiment import Experiment, anchored, load_experiment
+from hwnas.workflows.experiment import Experiment, SearchSection, anchored, load_experiment
 from hwnas.workflows.model_card import ModelCard
 from hwnas.workflows.plotting import plot
 from hwnas.workflows.profiling import profile, quality_sentence
 from hwnas.workflows.quantities import asked_quantities, other_experiments
 from hwnas.workflows.references import References, measure_references, train_references
-from hwnas.workflows.searching import (
-    experiment_of,
-    load_run,
-    resume,
-    search,
-)
+from hwnas.workflows.runs import experiment_of, load_run
+from hwnas.workflows.searching import resume, search
 from hwnas.workflows.setting import space_for
 from hwnas.workflows.shipping import export
 from hwnas.workflows.variants import rehearse, table_beside, variants
@@ -116,7 +112,11 @@ def _carry_through(
 ) -> Outcome:
     if (directory / "config.json").exists():
         _check_same(experiment, directory)
-        resume(directory, on_progress=on_progress)
+        section = experiment.search
+        resume(
+            directory, executor=section.executor, workers=section.workers,
+            ray_address=section.ray_address, on_progress=on_progress,
+        )  # fmt: skip
     else:
         _profile(experiment, on_progress)
         search(experiment, directory, on_progress=on_progress)
@@ -199,9 +199,19 @@ def _milliseconds(value: float | None) -> str:
     return "" if value is None else LATENCY.format(value)
 
 
+def _wherever(experiment: Experiment) -> Experiment:
+    """The experiment without where its evaluations are made, which changes nothing it finds."""
+    usual = SearchSection()
+    section = replace(
+        experiment.search, executor=usual.executor, workers=usual.workers,
+        ray_address=usual.ray_address, retries=usual.retries,
+    )  # fmt: skip
+    return replace(experiment, search=section)
+
+
 def _check_same(experiment: Experiment, directory: Path) -> None:
-    before = files.to_plain(experiment_of(load_run(directory)))
-    wanted = files.to_plain(anchored(experiment))
+    before = files.to_plain(_wherever(experiment_of(load_run(directory))))
+    wanted = files.to_plain(_wherever(anchored(experiment)))
     changed = [key for key, value in wanted.items() if before[key] != value]
     if changed:
         raise RunError(

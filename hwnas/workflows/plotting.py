@@ -6,30 +6,31 @@ from pathlib import Path
 import numpy as np
 
 from hwnas import report
+from hwnas.catalog import FloatArray
 from hwnas.errors import RunError
 from hwnas.estimators.latency_table import LATENCY
 from hwnas.latency_table import LatencyTable, Quality
-from hwnas.problem import Objective, split_device
+from hwnas.problem import Objective, split_device, violations
 from hwnas.report import Figure, Mark
 from hwnas.search import hypervolume_history
 from hwnas.search.run import Run
+from hwnas.workflows.experiment import BY_IMAGENET, BY_PREDICTOR, BY_SUPERNET
 from hwnas.workflows.model_card import ModelCard, read_cards
 from hwnas.workflows.quantities import ACCURACY
 from hwnas.workflows.references import References, read_references
-from hwnas.workflows.searching import (
-    experiment_of,
-    load_run,
-    member_precision,
-    run_tables,
-)
+from hwnas.workflows.runs import experiment_of, load_run, member_precision, run_tables
+from hwnas.workflows.table_plot import table_plot
 from hwnas.workflows.trained import SUPERNET, training_log
 
 PLOTS = "plots"
 
-_ACCURACY_NOTE = (
-    "Circles and dots: the supernet's weights, validation images. "
-    "Diamonds and star: trained to the end, test images."
-)
+_NOTES = {
+    BY_SUPERNET: "Circles and dots: the supernet's weights, validation images. "
+    "Diamonds and star: trained to the end, test images.",
+    BY_IMAGENET: "Accuracies are predicted from subnets that others measured on ImageNet.",
+    BY_PREDICTOR: "Accuracies are predicted from the evaluations of another run.",
+}
+"""How accuracies came about, below the plot."""
 _REACH = 2.0
 """Hand-made networks of unknown accuracy are shown up to this multiple of the largest cost seen:
 farther out they would squash the front."""
@@ -43,21 +44,32 @@ def plot(directory: str | Path) -> tuple[Path, ...]:
     - ``progress``: hypervolume over evaluations;
     - ``prediction``: predicted against measured latency; where the search chose among precisions,
       ``prediction_<precision>`` for each, and ``prediction_<device>`` for each further device;
-    - ``training``: accuracy of the supernet's smallest and largest network by epoch.
+    - ``training``: accuracy of the supernet's smallest and largest network by epoch. Of a
+      directory where only a supernet is trained, this alone is drawn.
 
     Returns:
         The files, PNG before SVG.
 
     Raises:
-        RunError: The run has no evaluations yet.
+        RunError: The run has no evaluations, or the training no accuracies, yet.
     """
+    directory = Path(directory)
+    written: list[Path] = []
+    for name, figure in _all_figures(directory):
+        written += report.save(figure, directory / PLOTS / name)
+    return tuple(written)
+
+
+def _all_figures(directory: Path) -> Iterator[tuple[str, Figure]]:
+    if training_log(directory / SUPERNET) and not (directory / "config.json").exists():
+        figures = tuple(_training(directory))
+        if not figures:
+            raise RunError(f"{directory} has no accuracies to draw yet; see `hwnas train`.")
+        return iter(figures)
     run = load_run(directory)
     if not run.complete.any():
         raise RunError(f"{run.directory} has no evaluations to draw yet; see `hwnas resume`.")
-    written: list[Path] = []
-    for name, figure in _figures(run):
-        written += report.save(figure, run.directory / PLOTS / name)
-    return tuple(written)
+    return _figures(run)
 
 
 def _figures(run: Run) -> Iterator[tuple[str, Figure]]:
@@ -67,11 +79,13 @@ def _figures(run: Run) -> Iterator[tuple[str, Figure]]:
     for cost in run.config.quantities:
         if cost != quality:
             yield f"front_{cost.name}", _front(run, quality, cost, references, cards)
-    evaluations, volumes = hypervolume_history(run.losses, run.feasible)
-    history = {run.config.strategy: (evaluations.astype(float), volumes)}
-    yield "progress", report.progress_plot(history, label="hypervolume (share of the box)")
+    yield "progress", _progress(run)
     yield from _predictions(run, cards)
-    log = training_log(run.directory / SUPERNET)
+    yield from _training(run.directory)
+
+
+def _training(directory: Path) -> Iterator[tuple[str, Figure]]:
+    log = training_log(directory / SUPERNET)
     epochs = [epoch for epoch in log if "largest_accuracy" in epoch]
     if epochs:
         curves = {
@@ -88,9 +102,7 @@ def _front(
     references: References | None,
     cards: tuple[ModelCard, ...],
 ) -> Figure:
-    done, values = run.complete, run.evaluations.values
-    front_ids = {member.id for member in run.front}
-    on_front = np.array([one in front_ids for one in run.evaluations.ids])
+    done, values = run.complete, run.values
     reach = _REACH * max(values[cost.name][done])
     marks = [
         Mark(network.label, network.values[cost.name], network.accuracy)
@@ -108,9 +120,29 @@ def _front(
         chosen = Mark("chosen, exported", values[cost.name][index], value)
     return report.front_plot(
         quality, cost, values=values[quality.name][done], costs=values[cost.name][done],
-        on_front=on_front[done], budgets=run.budgets, references=marks, chosen=chosen,
-        note=_ACCURACY_NOTE if quality.name == ACCURACY else "",
+        on_front=run.on_front[done], predicted=_predicted(run, cost), budgets=run.budgets,
+        references=marks, chosen=chosen,
+        note=_NOTES[experiment_of(run).accuracy] if quality.name == ACCURACY else "",
     )  # fmt: skip
+
+
+def _predicted(run: Run, cost: Objective) -> FloatArray | None:
+    """What was predicted of the complete evaluations whose cost is measured, NaN of others."""
+    if cost.name not in run.measured:
+        return None
+    measured, _ = run.measured[cost.name]
+    predicted = np.where(np.isnan(measured), np.nan, run.evaluations.values[cost.name])
+    return np.asarray(predicted[run.complete])
+
+
+def _progress(run: Run) -> Figure:
+    """Hypervolume as the search saw it, which knew nothing of what was measured later."""
+    values, stds = run.evaluations.values, run.evaluations.stds
+    losses = np.stack([each.losses(values[each.name]) for each in run.objectives], axis=1)
+    met = violations(run.budgets, values, stds) == 0
+    evaluations, volumes = hypervolume_history(losses, run.complete & met.all(axis=1))
+    history = {run.config.strategy: (evaluations.astype(float), volumes)}
+    return report.progress_plot(history, label="hypervolume (share of the box)")
 
 
 def _searched_for(run: Run, cards: tuple[ModelCard, ...]) -> ModelCard:
@@ -138,18 +170,10 @@ def _predictions(run: Run, cards: tuple[ModelCard, ...]) -> Iterator[tuple[str, 
 def _prediction(
     latency: Objective, table: LatencyTable, quality: Quality, cards: tuple[ModelCard, ...]
 ) -> Figure:
-    return report.prediction_plot(
-        latency,
-        np.array([network.predicted_ms for network in table.networks]),
-        np.array([network.measured_ms for network in table.networks]),
-        mape=quality.mape,
-        bias=quality.bias,
-        spearman=quality.spearman,
-        repeatability=quality.repeatability_mape,
-        marks=[
-            Mark(card.id, card.latency_measured_ms, card.latency_predicted_ms)
-            for card in cards
-            if card.latency_predicted_ms is not None
-            and (card.runtime, card.precision) == (table.runtime, table.precision)
-        ],
-    )
+    marks = [
+        Mark(card.id, card.latency_measured_ms, card.latency_predicted_ms)
+        for card in cards
+        if card.latency_predicted_ms is not None
+        and (card.runtime, card.precision) == (table.runtime, table.precision)
+    ]
+    return table_plot(table, quality, latency=latency, marks=marks)

@@ -89,17 +89,18 @@ def _costs(
     }
     for name, device in devices.items():
         values[name] = layer_costs(ENERGY.name, catalog, device, precision=precision)
-    offsets = dict.fromkeys(values, 0.0)
+    bound = {}
     for name, table in tables.items():
         _check_precision(table, precision)
-        values[name] = table.layer_ms(catalog, space_name=space.name)
-        offsets[name] = table.overhead_ms
-    result = {name: np.empty(len(genes)) for name in values}
+        bound[name] = table.bind(space)
+    result = {name: np.empty(len(genes)) for name in (*values, *bound)}
     for start in range(0, len(genes), _BLOCK):
         block = slice(start, start + _BLOCK)
         indices = space.layer_indices(genes[block])
         for name, layer_values in values.items():
-            result[name][block] = population_cost(name, layer_values, indices) + offsets[name]
+            result[name][block] = population_cost(name, layer_values, indices)
+        for name, predicting in bound.items():
+            result[name][block] = predicting.sums_ms(indices)
     return result | _metered(tables, devices, result)
 
 

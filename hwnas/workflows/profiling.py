@@ -28,7 +28,8 @@ def profile(
     runtime: str = "onnxruntime",
     precision: str = "fp32",
     threads: int = 1,
-    networks: int = 24,
+    networks: int = profiling.NETWORKS,
+    held_out: int = profiling.HELD_OUT,
     seed: int = 0,
     accept_unsteady: bool = False,
     folder: str | Path = "latency_tables",
@@ -46,7 +47,8 @@ def profile(
         runtime: A file name in ``hwnas/runtimes``.
         precision: Of the models.
         threads: Of the runtime.
-        networks: Whole random networks to compare the table with.
+        networks: Whole networks to fit the table on, chosen to tell most about its layers.
+        held_out: Further random ones, by which it states its own error.
         seed: Of the order of measurements and of the whole networks.
         accept_unsteady: Whether a device that stays unsteady gets a table with a warning, rather
             than `UnstableError`.
@@ -61,8 +63,9 @@ def profile(
         space_to_profile(
             space, resolutions=resolutions, data=data, classes=classes, in_channels=in_channels
         ),
-        runtime=runtime, precision=precision, threads=threads, networks=networks, seed=seed,
-        accept_unsteady=accept_unsteady, folder=folder, on_progress=on_progress,
+        runtime=runtime, precision=precision, threads=threads, networks=networks,
+        held_out=held_out, seed=seed, accept_unsteady=accept_unsteady, folder=folder,
+        on_progress=on_progress,
     )  # fmt: skip
 
 
@@ -88,6 +91,7 @@ def profile_space(
     precision: str,
     threads: int,
     networks: int,
+    held_out: int = profiling.HELD_OUT,
     seed: int,
     folder: str | Path,
     on_progress: Progress,
@@ -98,7 +102,8 @@ def profile_space(
     discipline = discipline or (_ANYHOW if accept_unsteady else _DISCIPLINE)
     table = profiling.profile(
         device, space, folder=Path(folder), runtime=runtime, precision=precision, threads=threads,
-        whole_networks=networks, seed=seed, discipline=discipline, on_progress=on_progress,
+        networks=networks, held_out=held_out, seed=seed, discipline=discipline,
+        on_progress=on_progress,
     )  # fmt: skip
     path = table_path(
         Path(folder), device.name, space=space.name, runtime=runtime, precision=precision,
@@ -153,11 +158,17 @@ def _runtime_of(path: Path) -> str:
 
 def quality_sentence(quality: Quality) -> str:
     """What a table says of its own error."""
+    covered = ""
+    if quality.coverage_90 is not None:
+        covered = f" and {quality.coverage_90:.0f} % within the 90 % interval stated for them"
     return (
-        f"Sums of layers against {quality.networks} whole networks: {quality.mape:.1f} % mean "
-        f"absolute error, bias {quality.bias:+.1f} %, Spearman {quality.spearman:.3f}; two halves "
-        f"of the same measurements: {quality.repeatability_mape:.1f} %, "
-        f"{quality.repeatability_spearman:.3f}."
+        f"Fitted on {quality.calibrated_on} whole networks; against {quality.networks} others: "
+        f"{quality.mape:.1f} % mean absolute error, bias {quality.bias:+.1f} %, Spearman "
+        f"{quality.spearman:.3f}, {quality.within_5:.0f} % within 5 %, {quality.within_10:.0f} % "
+        f"within 10 %{covered}; two halves of the same measurements differ by "
+        f"{quality.repeatability_mape:.1f} %, Spearman {quality.repeatability_spearman:.3f}; "
+        f"scaled sums of layers err by {quality.scaled_mape:.1f} %, plain ones by "
+        f"{quality.unscaled_mape:.1f} %."
     )
 
 

@@ -1,11 +1,12 @@
 """What an experiment asks for: objectives and budgets, and the devices that they name."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hwnas import estimators
 from hwnas.errors import InputError
-from hwnas.problem import Budget, resolve_objective
+from hwnas.problem import Budget, resolve_objective, split_confidence
 from hwnas.workflows.experiment import DeviceSection, Experiment, OtherDevice, other_name
 
 ACCURACY = "accuracy"
@@ -18,7 +19,9 @@ def other_experiments(experiment: Experiment) -> dict[str, Experiment]:
     """The experiment as it would be for each device that it names after ``@``, by that name."""
     own = experiment.device
     declared = {other_name(other): other for other in own.others}
-    texts = (*experiment.search.objectives, *experiment.search.budgets)
+    # behind the sign there may be an @ too, of a confidence
+    bounded = [re.split("[<>]", text)[0] for text in experiment.search.budgets]
+    texts = (*experiment.search.objectives, *bounded)
     found = {}
     for name in dict.fromkeys(name for text in texts for name in _DEVICE.findall(text)):
         other = declared.get(name, OtherDevice(name))
@@ -55,5 +58,21 @@ def asked_quantities(experiment: Experiment) -> tuple[str, ...]:
             f"Expected two to {_MOST_OBJECTIVES} different objectives; got "
             f"{', '.join(section.objectives)}."
         )
-    bounded = [Budget.parse(text.rstrip(" %"), known).objective for text in section.budgets]
+    bounded = [parse_budget(text, known)[0].objective for text in section.budgets]
     return tuple(dict.fromkeys([*names, *bounded]))
+
+
+def parse_budget(text: str, known: Sequence[str]) -> tuple[Budget, bool]:
+    """A budget of an experiment, and whether its bound is a percentage, as in ``latency_ms<=40%``.
+
+    Args:
+        text: What the user wrote.
+        known: Objective names that may be bounded.
+
+    Raises:
+        InputError: As `Budget.parse`.
+    """
+    bounded, confidence = split_confidence(text)
+    bare = bounded.rstrip(" %")
+    budget = replace(Budget.parse(bare, known), confidence=confidence)
+    return budget, bare != bounded.rstrip()

@@ -22,7 +22,7 @@ from hwnas.reference_networks import reference_set
 from hwnas.search.run import Run
 from hwnas.training.side_by_side import train_side_by_side
 from hwnas.workflows.model_card import ModelCard
-from hwnas.workflows.searching import experiment_of, load_run
+from hwnas.workflows.runs import experiment_of, load_run
 from hwnas.workflows.setting import prepare
 from hwnas.workflows.variants import Variant, table_beside
 

@@ -18,13 +18,22 @@ from hwnas.imported_table import (
     read_table,
 )
 from hwnas.latency_table import LatencyTable, find_table
+from hwnas.prediction import Predictor
 from hwnas.profiling.target import Target
 from hwnas.protocols import SearchSpace
 from hwnas.spaces import load_space
 from hwnas.spaces.precision_choice import PrecisionSpace, base_space
 from hwnas.training.data import DataSet, load_data
-from hwnas.workflows.experiment import DataSection, DeviceSection, Experiment, SpaceSection
+from hwnas.workflows.experiment import (
+    BY_PREDICTOR,
+    DataSection,
+    DeviceSection,
+    Experiment,
+    SpaceSection,
+)
+from hwnas.workflows.predicted_accuracy import fitted_on, space_of
 from hwnas.workflows.quantities import other_experiments
+from hwnas.workflows.runs import load_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +46,14 @@ class Setting:
         data: Images at the space's largest resolution; None when the experiment has none.
         device: The target.
         others: Further devices, by the names that objectives or budgets give after ``@``.
+        predictor: Of accuracy, where the experiment has it learn from another run.
     """
 
     space: SearchSpace
     data: DataSet | None
     device: Device
     others: Mapping[str, Device] = field(default_factory=dict)
+    predictor: Predictor | None = None
 
 
 def prepare(experiment: Experiment, space: SearchSpace | None = None) -> Setting:
@@ -59,13 +70,18 @@ def prepare(experiment: Experiment, space: SearchSpace | None = None) -> Setting
     section, elsewhere = experiment.device, other_experiments(experiment)
     device = _checked_device(section)
     others = {name: _checked_device(other.device) for name, other in elsewhere.items()}
+    predictor = None
+    if experiment.accuracy == BY_PREDICTOR:
+        learned_from = load_run(experiment.predictor_from)
+        space = space or space_of(learned_from, experiment.space)
+        predictor = fitted_on(learned_from)
     named = space or space_for(experiment.space)
-    data = _load_data(named, experiment.data, experiment.seed)
+    data = load_images(named, experiment.data, experiment.seed)
     if space is None:
         space = space_for(experiment.space, data)
         if len(section.precisions) > 1:
             space = PrecisionSpace(space, section.precisions)
-    return Setting(space, data, device, others)
+    return Setting(space, data, device, others, predictor)
 
 
 def _checked_device(section: DeviceSection) -> Device:
@@ -107,7 +123,7 @@ def space_for(section: SpaceSection, data: DataSet | None = None, **changes: Any
 
 def data_of(source: str, space: SearchSpace) -> DataSet | None:
     """The images of a source at a space's largest resolution; None for an empty source."""
-    return _load_data(space, DataSection(source), 0)
+    return load_images(space, DataSection(source), 0)
 
 
 def tables_for(experiment: Experiment, setting: Setting) -> dict[str, tuple[Path, AnyBoundTable]]:
@@ -173,6 +189,13 @@ def _fitting_table(experiment: Experiment, setting: Setting, path: Path) -> AnyB
         bound = table.bind(space)
         warnings.warn(imported_note(table), HwnasWarning, stacklevel=2)
         return bound
+    wanted = (experiment.device.runtime, experiment.device.threads)
+    if (table.runtime, table.threads) != wanted:
+        raise InputError(
+            f"{path} was measured with {table.runtime} and {table.threads} threads, and the search "
+            f"is for {wanted[0]} and {wanted[1]}: latencies of one say nothing of the other; "
+            f"measure with: {_profile_command(experiment, table.precision)}."
+        )
     lacking = table.lacking(space.catalog)
     if lacking:
         raise SpaceMismatchError(
@@ -208,7 +231,14 @@ def _profile_command(experiment: Experiment, precision: str) -> str:
     return " ".join(words)
 
 
-def _load_data(space: SearchSpace, data: DataSection, seed: int) -> DataSet | None:
+def load_images(space: SearchSpace, data: DataSection, seed: int) -> DataSet | None:
+    """The images that a section names, at a space's largest resolution; None when it names none.
+
+    Args:
+        space: Whose resolution.
+        data: What to load.
+        seed: Of the split into parts.
+    """
     if not data.source:
         return None
     loaded = load_data(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hwnas import profiling
 from hwnas.devices import Device, load_device
 from hwnas.errors import HwnasError, InputError, TransportError
 from hwnas.latency_table import LatencyTable
@@ -44,7 +45,8 @@ def profile_devices(
     runtime: str = "onnxruntime",
     precision: str = "fp32",
     threads: int = 1,
-    networks: int = 24,
+    networks: int = profiling.NETWORKS,
+    held_out: int = profiling.HELD_OUT,
     seed: int = 0,
     accept_unsteady: bool = False,
     folder: str | Path = "latency_tables",
@@ -68,6 +70,7 @@ def profile_devices(
         precision: Likewise.
         threads: Likewise.
         networks: Likewise.
+        held_out: Likewise.
         seed: Likewise.
         accept_unsteady: Likewise.
         folder: Likewise.
@@ -88,8 +91,8 @@ def profile_devices(
     )
     measure = partial(
         profile_space, space=wanted, runtime=runtime, precision=precision, threads=threads,
-        networks=networks, seed=seed, folder=folder, accept_unsteady=accept_unsteady,
-        discipline=discipline,
+        networks=networks, held_out=held_out, seed=seed, folder=folder,
+        accept_unsteady=accept_unsteady, discipline=discipline,
     )  # fmt: skip
     audience = _Audience(on_progress, on_end)
     places = _places(known)

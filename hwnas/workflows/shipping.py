@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +18,15 @@ from hwnas.progress import Progress, silent
 from hwnas.protocols import architecture_layers
 from hwnas.search import pick as pick_member
 from hwnas.search.run import FrontMember, Run, versions
+from hwnas.spaces.precision_choice import base_space
 from hwnas.training.data import DataSet
 from hwnas.training.evaluation import recalibration_part
-from hwnas.workflows.experiment import Experiment
+from hwnas.workflows.experiment import BY_SUPERNET, Experiment
 from hwnas.workflows.model_card import EXPORT, ModelCard, write_card
 from hwnas.workflows.population_costs import costs
 from hwnas.workflows.profiling import measure
 from hwnas.workflows.quantities import ACCURACY, other_experiments
-from hwnas.workflows.searching import (
-    base_space,
-    experiment_of,
-    load_run,
-    member_precision,
-)
+from hwnas.workflows.runs import experiment_of, load_run, member_precision
 from hwnas.workflows.setting import prepare
 from hwnas.workflows.trained import TrainedNetwork, trained_network
 from hwnas.workflows.variants import Variant, rehearse, table_beside, variants
@@ -53,6 +49,8 @@ def export(
     precisions: Sequence[str] = (),
     images: int | None = None,
     calibration_images: int | None = None,
+    weights: str | Path = "",
+    data: str | Path = "",
     on_progress: Progress = silent,
 ) -> tuple[ModelCard, ...]:
     """Fine-tune a network of a run once, and write it as model files, each with its card.
@@ -73,6 +71,10 @@ def export(
             says.
         calibration_images: Of the training part, that show an int8 file its ranges; None for what
             the experiment says.
+        weights: A published supernet of Once-for-All, for a run of one of its spaces that
+            trained none; not fine-tuned then unless ``images`` says so.
+        data: Images of ImageNet's 1,000 classes, in folders or ``.npz``, for such weights: they
+            recalibrate batch-norm, and a part of them counts the accuracy.
         on_progress: Told how far it is.
 
     Returns:
@@ -90,6 +92,15 @@ def export(
     experiment = experiment_of(run)
     asked = experiment.export
     member = pick_member(run, pick or asked.pick)
+    if weights:
+        experiment = _with_weights(experiment, weights, data)
+        images = images or 0
+    if experiment.accuracy != BY_SUPERNET:
+        raise InputError(
+            f"{run.directory} was searched with predicted accuracies, so nothing was trained and "
+            "its networks have no weights to export; front.csv holds their architectures. Give "
+            "Once-for-All's with --weights and images with --data, or search with --data to train."
+        )
     if not experiment.data.source:
         raise InputError(
             f"{run.directory} was searched without images, so its networks have no weights; "
@@ -114,6 +125,25 @@ def export(
         _warn_of_loss(card)
         cards.append(card)
     return tuple(cards)
+
+
+def _with_weights(experiment: Experiment, weights: str | Path, data: str | Path) -> Experiment:
+    """The experiment as if it had been searched with a published supernet and images."""
+    if experiment.data.source and not experiment.weights:
+        raise InputError("The run has a trained supernet of its own; leave --weights out.")
+    source = str(data) or experiment.data.source
+    if not source:
+        raise InputError(
+            "Published weights need images of ImageNet, to recalibrate batch-norm of the network "
+            "that is cut from them: name a folder with one folder for each class with --data."
+        )
+    return replace(
+        experiment,
+        weights=str(Path(weights).absolute()),
+        data=replace(experiment.data, source=str(Path(source).absolute())),
+        accuracy=BY_SUPERNET,
+        supernet_from="",
+    )
 
 
 def _shipment(
@@ -244,7 +274,7 @@ class _Shipment:
         runtimes = {device: other.device.runtime for device, other in others.items()}
         return {
             name: value
-            for name, value in self.member.values.items()
+            for name, value in {**self.member.values, **self.member.predicted}.items()
             if runtimes.get(split_device(name)[1]) == variant.runtime
         }
 

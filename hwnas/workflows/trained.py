@@ -1,6 +1,7 @@
 """Trained weights of a run: its supernet, and networks cut from it and fine-tuned."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from hwnas import files
+from hwnas.errors import HwnasWarning
 from hwnas.layer_weights import LayerWeights
 from hwnas.layers import LayerSpec
 from hwnas.networks.folding import folded_weights
@@ -20,13 +22,20 @@ from hwnas.protocols import architecture_layers
 from hwnas.search import locked
 from hwnas.search.run import FrontMember, Run
 from hwnas.spaces.precision_choice import base_space
+from hwnas.training import checkpoint
 from hwnas.training.config import NetworkConfig
 from hwnas.training.data import DataSet
 from hwnas.training.evaluation import accuracy, batches_at, recalibrate
 from hwnas.training.extremes import extreme_rows
 from hwnas.training.fine_tune import fine_tune, largest_as_teacher
 from hwnas.training.images import LabelledImages
-from hwnas.training.supernet import LOG_NAME, load_supernet, slot_layers_of, train_supernet
+from hwnas.training.supernet import (
+    LOG_NAME,
+    import_once_for_all,
+    load_supernet,
+    slot_layers_of,
+    train_supernet,
+)
 from hwnas.workflows.experiment import Experiment
 
 SUPERNET = "supernet"
@@ -70,19 +79,41 @@ class TrainedNetwork:
 def trained_supernet(
     run: Run, experiment: Experiment, data: DataSet, *, on_progress: Progress = silent
 ) -> Path:
-    """Where the run's supernet lies: trained now as far as it is not yet, or another run's.
+    """Where the run's supernet lies: trained now as far as it is not yet, read, or another run's.
 
     Raises:
         SpaceMismatchError: Another run was named, whose supernet is of another space.
         RunInUseError: Another process is training it.
     """
+    folder = supernet_folder(run, experiment)
     if experiment.supernet_from:
-        return Path(experiment.supernet_from) / SUPERNET
-    folder = run.directory / SUPERNET
+        _warn_of_other_images(folder, data)
+        return folder
     folder.mkdir(exist_ok=True)
     with locked(folder):
+        if experiment.weights:
+            import_once_for_all(base_space(run.space), Path(experiment.weights), folder)
+            return folder
         train_supernet(base_space(run.space), data, experiment.supernet, folder, on_progress)
     return folder
+
+
+def supernet_folder(run: Run, experiment: Experiment) -> Path:
+    """Where the run's supernet lies once it is trained."""
+    return Path(experiment.supernet_from or run.directory) / SUPERNET
+
+
+def _warn_of_other_images(folder: Path, data: DataSet) -> None:
+    """Another seed divides the same images otherwise: what is judged on may have been learned."""
+    trained_on = checkpoint.read(folder / checkpoint.FILE_NAME).made_for["data"]
+    if trained_on not in (None, data.fingerprint()):
+        warnings.warn(
+            f"The supernet in {folder.parent} was trained on other images than the training part "
+            f"of {data.source} here, so it may know those that accuracy is judged on: take the "
+            "data, seed and resolutions that it was trained with.",
+            HwnasWarning,
+            stacklevel=2,
+        )
 
 
 def training_log(folder: Path) -> list[dict[str, float]]:
@@ -116,6 +147,8 @@ def trained_network(
     layers = architecture_layers(run.space, np.array(member.row))
     config = files.to_plain(experiment.fine_tune) | {"images": images}
     settings = {"genes": list(member.row), "fine_tune": config, "data": data.fingerprint()}
+    if experiment.weights:
+        settings["weights"] = experiment.weights
     weights = trained_supernet(run, experiment, data, on_progress=on_progress)
     seen = len(training_log(weights)) * len(data.train) + images
     kept = _kept(folder, settings, layers)
@@ -133,7 +166,9 @@ def trained_network(
         module = fine_tune(module, layers, data, wanted, on_progress, teacher=teacher)
     else:
         recalibrate(module, batches_at(data.train, layers[0].resolution))
-    files.write_bytes(folder / _WEIGHTS, save(module.state_dict()))
+    # the first convolution of RGB images lies channels last
+    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+    files.write_bytes(folder / _WEIGHTS, save(state))
     files.write_json(folder / _SETTINGS, settings)
     return TrainedNetwork(layers, module, seen)
 

@@ -19,7 +19,7 @@ from hwnas.profiling.target import Target
 from hwnas.search.run import Run
 from hwnas.units import PRECISIONS
 from hwnas.workflows.experiment import DeviceSection
-from hwnas.workflows.searching import experiment_of, run_tables
+from hwnas.workflows.runs import experiment_of, run_tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,28 @@ def test_one_known_device_that_is_the_new_one_at_another_clock_is_found_out():
     assert spearmanr(posterior.means(unseen), unseen @ costs[:, 0])[0] > 0.99
 
 
+def test_quantities_tell_a_device_whose_price_no_known_one_pays():
+    costs, bytes_moved = devices(4), np.random.default_rng(5).gamma(2, 0.5, 72)
+    new = 0.2 * costs[:, 0] + bytes_moved
+    seen, unseen = networks(10, seed=14), networks(500, seed=15)
+    told = KnownDevices(costs[:, 1:], LAYOUT, networks(300, seed=1), 1e6 * bytes_moved[:, None])
+    with_bytes, without = (
+        spearmanr(transfer(seen, 3 + seen @ new, known=prior).means(unseen), unseen @ new)[0]
+        for prior in (told, known(costs[:, 1:]))
+    )
+    assert with_bytes > 0.95
+    assert with_bytes > without + 0.1
+
+
+def test_a_quantity_that_all_networks_share_changes_nothing():
+    costs = devices(4)
+    seen, unseen = networks(10, seed=16), networks(50, seed=17)
+    constant = KnownDevices(costs[:, 1:], LAYOUT, networks(300, seed=1), np.ones((72, 1)))
+    expected = transfer(seen, 3 + seen @ costs[:, 0], known=constant).means(unseen)
+    assert np.isfinite(expected).all()
+    assert spearmanr(expected, unseen @ costs[:, 0])[0] > 0.9
+
+
 def test_networks_are_chosen_by_the_prior_before_and_by_the_posterior_after():
     costs, pool = devices(6), networks(200, seed=10)
     centred = pool - pool.mean(axis=0)
@@ -87,6 +109,10 @@ def test_layers_of_another_catalog_and_missing_devices_are_refused():
         known(costs[:, :0])
     with pytest.raises(InputError, match="NaN"):
         known(np.where(np.arange(72)[:, None] == 3, np.nan, costs))
+    with pytest.raises(InputError, match="quantities of 72 layers"):
+        KnownDevices(costs, LAYOUT, networks(300, seed=1), np.ones((3, 2)))
+    with pytest.raises(InputError, match="NaN"):
+        KnownDevices(costs, LAYOUT, networks(300, seed=1), np.full((72, 1), np.inf))
     with pytest.raises(InputError, match="equally long"):
         known(np.zeros((72, 2))).family()
     with pytest.raises(InputError, match="same catalog"):

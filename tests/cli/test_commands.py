@@ -126,7 +126,7 @@ def test_profile_makes_a_table_for_each_runtime_and_precision(
     space = Path(__file__).parents[1] / "data" / "profile_space.toml"
     result = invoke(
         "profile", "host", "--space", space, "--runtime", runtime, "--precision", "int8",
-        "--networks", 2, "--accept-unsteady",
+        "--networks", 3, "--accept-unsteady",
     )  # fmt: skip
     assert result.status == 0, result.err
     assert Path(f"latency_tables/host/profile_space-{runtime}-int8-1t.json").is_file()

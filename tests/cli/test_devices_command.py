@@ -152,7 +152,7 @@ def test_quotes_in_a_title_stay_what_they_are(devices, invoke):
 
 
 def profile(invoke, *devices):
-    return invoke("profile", *devices, "--space", SPACE, "--networks", 2)
+    return invoke("profile", *devices, "--space", SPACE, "--networks", 3)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def measured(devices):
     for name in ("one", "two"):
         (devices / f"{name}.toml").write_text('title = "This machine"\n')
     done = workflows.profile_devices(
-        ["one", "two"], SPACE, networks=2,
+        ["one", "two"], SPACE, networks=3,
         discipline=Discipline(layer_rounds=1, network_rounds=2, steadiness=anyhow),
     )  # fmt: skip
     assert not any(one.error for one in done)

@@ -41,6 +41,10 @@ def test_equal_questions_have_equal_finite_answers(name, space):
         assert first.mean.shape == (7,)
         assert np.isfinite(first.mean).all()
         np.testing.assert_array_equal(first.mean, again.mean)
+        if first.std is not None:
+            assert first.std.shape == (7,)
+            assert (first.std >= 0).all()
+            np.testing.assert_array_equal(first.std, again.std)
 
 
 def test_only_what_has_to_be_measured_or_trained_needs_more_than_a_device():

@@ -1,14 +1,23 @@
-"""What every search strategy must do, for each file in ``hwnas/strategies``."""
+"""What every search strategy must do, for each file in ``hwnas/strategies``.
+
+A strategy that needs all losses known (`strategies.needs_known`) is given them, and proposes its
+answer alone: what is said of searching is not said of it.
+"""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hwnas import strategies
-from hwnas.errors import InputError
+from hwnas import estimators, strategies
+from hwnas.errors import ExtraMissingError, InputError
+from hwnas.estimators import EstimatorContext
 from hwnas.pareto import hypervolume
-from hwnas.protocols import StrategyProblem
+from hwnas.problem import Budget
+from hwnas.protocols import KnownLosses, StrategyProblem
+from hwnas.search import Run, RunConfig, search
+from hwnas.spaces import load_space
 
 
 def absent_genes_to_zero(genes):
@@ -43,9 +52,23 @@ def within(genes):
     return np.maximum(genes.sum(axis=1, keepdims=True) - 9.0, 0.0)
 
 
+def created(name, problem, *, losses=toy, violations=within):
+    """A fresh strategy, which is told beforehand what it cannot do without."""
+    if strategies.needs_known(name):
+        problem = all_known(problem, losses=losses, violations=violations)
+    return strategies.create(name, problem)
+
+
+def all_known(problem, *, losses=toy, violations=within):
+    """The problem when everything is cheap."""
+    objectives, budgets = tuple(range(problem.objectives)), tuple(range(problem.budgets))
+    known = KnownLosses(objectives, budgets, lambda genes: (losses(genes), violations(genes)))
+    return replace(problem, known=known)
+
+
 def proposals(name, problem, *, asks=8, losses=toy, violations=within):
     """Everything that a strategy proposes, batch by batch."""
-    strategy = strategies.create(name, problem)
+    strategy = created(name, problem, losses=losses, violations=violations)
     batches = []
     for _ in range(asks):
         genes = strategy.ask()
@@ -56,9 +79,22 @@ def proposals(name, problem, *, asks=8, losses=toy, violations=within):
     return batches
 
 
+def installed(name):
+    try:
+        created(name, PROBLEM)
+    except ExtraMissingError as error:
+        pytest.skip(str(error))
+    return name
+
+
 @pytest.fixture(params=strategies.names())
 def name(request):
-    return request.param
+    return installed(request.param)
+
+
+@pytest.fixture(params=[n for n in strategies.names() if not strategies.needs_known(n)])
+def searching(request):
+    return installed(request.param)
 
 
 def test_equal_seeds_give_equal_proposals(name):
@@ -76,9 +112,9 @@ def test_other_random_numbers_drawn_meanwhile_change_nothing(name):
     assert [batch.tolist() for batch in undisturbed] == [batch.tolist() for batch in disturbed]
 
 
-def test_other_seeds_give_other_proposals(name):
-    other = proposals(name, replace(PROBLEM, seed=2))
-    assert proposals(name, PROBLEM)[0].tolist() != other[0].tolist()
+def test_other_seeds_give_other_proposals(searching):
+    other = proposals(searching, replace(PROBLEM, seed=2))
+    assert proposals(searching, PROBLEM)[0].tolist() != other[0].tolist()
 
 
 def test_proposals_are_canonical_integers_within_the_space(name):
@@ -94,83 +130,122 @@ def test_no_architecture_is_proposed_twice(name):
     assert len(np.unique(genes, axis=0)) == len(genes)
 
 
-def test_a_batch_is_as_large_as_was_asked_for(name):
-    assert [len(batch) for batch in proposals(name, PROBLEM)] == [PROBLEM.batch] * 8
+def test_a_batch_is_as_large_as_was_asked_for(searching):
+    assert [len(batch) for batch in proposals(searching, PROBLEM)] == [PROBLEM.batch] * 8
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
-def test_a_batch_may_be_as_small_as_one(name, batch):
-    assert len(proposals(name, replace(PROBLEM, batch=batch), asks=20)) == 20
+def test_a_batch_may_be_as_small_as_one(searching, batch):
+    assert len(proposals(searching, replace(PROBLEM, batch=batch), asks=20)) == 20
 
 
-def test_it_goes_on_when_nothing_is_feasible(name):
-    batches = proposals(name, PROBLEM, violations=lambda genes: within(genes) + 1)
+def test_it_goes_on_when_nothing_is_feasible(searching):
+    batches = proposals(searching, PROBLEM, violations=lambda genes: within(genes) + 1)
     assert len(batches) == 8
 
 
-def test_it_goes_on_when_all_objectives_are_constant(name):
-    batches = proposals(name, PROBLEM, losses=lambda genes: np.zeros((len(genes), 2)))
+def test_it_goes_on_when_all_objectives_are_constant(searching):
+    batches = proposals(searching, PROBLEM, losses=lambda genes: np.zeros((len(genes), 2)))
     assert len(batches) == 8
 
 
 @pytest.mark.parametrize("objectives", [1, 3, 5])
-def test_any_number_of_objectives_is_taken(name, objectives):
+def test_any_number_of_objectives_is_taken(searching, objectives):
     problem = replace(PROBLEM, objectives=objectives)
     batches = proposals(
-        name, problem, losses=lambda genes: np.cos(genes[:, :objectives].astype(float))
+        searching, problem, losses=lambda genes: np.cos(genes[:, :objectives].astype(float))
     )
     assert len(batches) == 8
 
 
-def test_budgets_are_not_needed(name):
+def test_budgets_are_not_needed(searching):
     problem = replace(PROBLEM, budgets=0)
-    assert len(proposals(name, problem, violations=lambda genes: np.zeros((len(genes), 0)))) == 8
+    assert (
+        len(proposals(searching, problem, violations=lambda genes: np.zeros((len(genes), 0)))) == 8
+    )
 
 
 @pytest.mark.parametrize("cardinalities", [[2, 3], [7], [2], [1], [1, 1, 3], []])
-def test_a_tiny_space_is_proposed_in_full_and_then_nothing(name, cardinalities):
+def test_a_tiny_space_is_proposed_in_full_and_then_nothing(searching, cardinalities):
     problem = replace(TINY, cardinalities=np.array(cardinalities, dtype=int))
     genes = np.concatenate(
-        proposals(name, problem, losses=lambda genes: np.stack([genes.sum(axis=1) / 2] * 2, axis=1))
+        proposals(
+            searching, problem, losses=lambda genes: np.stack([genes.sum(axis=1) / 2] * 2, axis=1)
+        )
     )
     assert len(np.unique(genes, axis=0)) == len(genes) == np.prod(cardinalities)
 
 
-def test_a_small_space_is_exhausted_in_the_end(name):
+def test_a_small_space_is_exhausted_in_the_end(searching):
     problem = replace(PROBLEM, cardinalities=np.array([3, 3, 3]), canonical=np.asarray)
-    batches = proposals(name, problem, losses=lambda genes: genes[:, :2].astype(float))
+    batches = proposals(searching, problem, losses=lambda genes: genes[:, :2].astype(float))
     assert sum(map(len, batches)) == 27
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_losses_that_cannot_be_compared_are_refused(name, wrong):
-    strategy = strategies.create(name, PROBLEM)
+    strategy = created(name, PROBLEM)
     genes = strategy.ask()
     losses = toy(genes)
-    losses[3, 1] = wrong
-    with pytest.raises(InputError, match=f"told {wrong} as loss 1 of architecture 3"):
+    losses[1, 1] = wrong
+    with pytest.raises(InputError, match=f"told {wrong} as loss 1 of architecture 1"):
         strategy.tell(genes, losses, within(genes))
 
 
 def test_a_replay_of_what_was_told_goes_on_alike(name):
     whole = proposals(name, PROBLEM, asks=10)
+    half = len(whole) // 2
     rows = np.concatenate(whole)
     told = dict(zip(map(tuple, rows), toy(rows), strict=True))
-    strategy = strategies.create(name, PROBLEM)
-    for batch in whole[:6]:
+    strategy = created(name, PROBLEM)
+    for batch in whole[:half]:
         genes = strategy.ask()
         assert genes.tolist() == batch.tolist()
         strategy.tell(genes, np.array([told[tuple(row)] for row in genes]), within(genes))
-    assert strategy.ask().tolist() == whole[6].tolist()
+    assert strategy.ask().tolist() == whole[half].tolist()
 
 
-@pytest.mark.parametrize("name", [n for n in strategies.names() if n != "random"])
-def test_it_beats_random_search_over_ten_seeds(name):
-    def found(strategy, seed):
+def test_a_search_stopped_anywhere_ends_with_the_same_log(name, tmp_path):
+    space = load_space(Path(__file__).parents[1] / "data" / "tiny_space.toml")
+    context = EstimatorContext(space)
+    size, work = estimators.create("params", context), estimators.create("macs", context)
+    large = replace(size, objective=replace(size.objective, maximise=True))
+    config = RunConfig(
+        space=space.definition(),
+        objectives=(large.objective, work.objective),
+        budgets=(Budget("macs", 40_000),),
+        strategy=name,
+        population=12,
+        evaluations=60,
+    )
+    log = search(Run.create(tmp_path / "run", config), [large, work]).log_path
+    whole = log.read_bytes()
+    for length in np.linspace(0, len(whole), 4, dtype=int):
+        log.write_bytes(whole[:length])
+        search(Run.open(tmp_path / "run"), [large, work])
+        assert log.read_bytes() == whole
+
+
+@pytest.mark.parametrize("strategy", [n for n in strategies.names() if n != "random"])
+def test_it_beats_random_search_over_ten_seeds(strategy):
+    def found(name, seed):
         problem = replace(PROBLEM, seed=seed)
-        genes = np.concatenate(proposals(strategy, problem, asks=20))
+        genes = np.concatenate(proposals(name, problem, asks=20))
         return hypervolume(toy(genes)[within(genes)[:, 0] == 0], np.array([1.0, 1.0]))
 
-    gains = [found(name, seed) - found("random", seed) for seed in range(10)]
+    installed(strategy)
+    gains = [found(strategy, seed) - found("random", seed) for seed in range(10)]
     assert np.median(gains) > 0
     assert sum(gain > 0 for gain in gains) >= 8
+
+
+def test_what_is_known_beforehand_may_be_used(name):
+    genes = np.concatenate(proposals(name, all_known(PROBLEM)))
+    assert len(np.unique(genes, axis=0)) == len(genes)
+    assert (genes == absent_genes_to_zero(genes)).all()
+
+
+@pytest.mark.parametrize("name", list(filter(strategies.needs_known, strategies.names())))
+def test_a_strategy_that_needs_all_losses_known_refuses_to_go_without(name):
+    with pytest.raises(InputError, match="cheap"):
+        strategies.create(name, PROBLEM)

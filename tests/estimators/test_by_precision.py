@@ -53,6 +53,12 @@ def test_a_deviation_goes_with_the_value_of_its_architecture():
     assert found.std.tolist() == ((GENES[:, 0] + 1) / 10).tolist()
 
 
+def test_a_deviation_is_unknown_where_the_precision_has_none():
+    found = ByPrecision(SPACE, [Constant(1, 0.1), Constant(2), Constant(3, 0.3)]).estimate(GENES)
+    assert (np.isnan(found.std) == (GENES[:, 0] == 1)).all()
+    assert set(found.std[GENES[:, 0] != 1]) == {0.1, 0.3}
+
+
 def test_without_deviations_there_is_none():
     parts = [Constant(value) for value in (1, 2, 3)]
     assert ByPrecision(SPACE, parts).estimate(GENES).std is None

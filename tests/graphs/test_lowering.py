@@ -212,7 +212,7 @@ def test_reference_networks_are_valid_models_with_finite_outputs(name, writer, r
     assert np.isfinite(output).all()
 
 
-@pytest.mark.parametrize("preset", ["mbv3_small_32", "ofa_mbv3_w1.0"])
+@pytest.mark.parametrize("preset", ["mbv3_small_32", "nas_bench_macro", "ofa_mbv3_w1.0"])
 def test_sampled_architectures_are_valid_models(preset, writer):
     space = load_space(preset)
     for row in space.sample(2, rng_of(6)):

@@ -91,7 +91,7 @@ def test_weights_start_at_multiples_of_16_bytes():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-@pytest.mark.parametrize("preset", ["mbv3_small_32", "ofa_mbv3_w1.0"])
+@pytest.mark.parametrize("preset", ["mbv3_small_32", "nas_bench_macro", "ofa_mbv3_w1.0"])
 def test_xnnpack_takes_a_whole_network_as_one_part(preset, precision):
     for seed in range(2):
         layers = network(preset, seed)

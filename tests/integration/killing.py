@@ -36,7 +36,7 @@ anything = Steadiness(max_step=1e9, max_scatter=1e9, max_level=1e9)
 try:
     profile(
         load_device(sys.argv[1]), load_space({str(SOURCE)!r}), folder=Path(sys.argv[2]),
-        whole_networks={NETWORKS},
+        networks={NETWORKS}, held_out=0,
         discipline=Discipline(timing, {ROUNDS}, {ROUNDS}, steadiness=anything),
         on_progress=lambda task, done, total, note="": print(done, total, flush=True),
     )

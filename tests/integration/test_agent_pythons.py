@@ -40,7 +40,7 @@ def test_the_agent_profiles_a_space(
     file.write_text(f'title = "A board"\npython = ["{interpreter}"]\n')
     space = load_space(SPACE)
     profile(
-        load_device(file), space, folder=tmp_path, runtime=runtime, whole_networks=4,
+        load_device(file), space, folder=tmp_path, runtime=runtime, networks=4, held_out=2,
         discipline=Discipline(TIMING, 2, 2, steadiness=ANYHOW),
     )  # fmt: skip
     table = LatencyTable.read(tmp_path / "board" / f"profile_space-{runtime}-fp32-1t.json")

@@ -158,7 +158,7 @@ def test_an_fp32_network_says_the_same_on_tflite_runtime(tmp_path: Path) -> None
 def test_a_profile_yields_a_complete_table(device: Device, runtime: str, tmp_path: Path) -> None:
     space = load_space(SPACE)
     profile(
-        device, space, folder=tmp_path, runtime=runtime, whole_networks=4,
+        device, space, folder=tmp_path, runtime=runtime, networks=4, held_out=2,
         discipline=Discipline(TIMING, 1, 2, steadiness=ANYHOW),
     )  # fmt: skip
     table = LatencyTable.read(tmp_path / device.name / f"profile_space-{runtime}-fp32-1t.json")

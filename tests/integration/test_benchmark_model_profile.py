@@ -31,7 +31,7 @@ from hwnas.spaces import load_space
 
 SPACE = Path(__file__).parents[1] / "data" / "profile_space.toml"
 STAND_IN = Path(__file__).with_name("benchmark_model_stand_in.py")
-NETWORKS = 2
+NETWORKS = 3
 CLIENT = f"""
 import sys
 from pathlib import Path
@@ -46,7 +46,7 @@ anyhow = Steadiness(max_step=1e9, max_scatter=1e9, max_level=1e9, tries=0)
 try:
     profile(
         load_device(sys.argv[1]), load_space({str(SPACE)!r}), folder=Path(sys.argv[2]),
-        runtime="litert", whole_networks={NETWORKS},
+        runtime="litert", networks={NETWORKS}, held_out=0,
         discipline=Discipline(layer_rounds=1, network_rounds=2, steadiness=anyhow),
         on_progress=lambda task, done, total, note="": print(done, flush=True),
     )

@@ -89,8 +89,9 @@ def profiled(
             board.zone.write_text("60000")
 
     return profile(
-        device, SPACE, folder=folder, whole_networks=2, discipline=QUICK, on_progress=on_progress
-    )
+        device, SPACE, folder=folder, networks=3, held_out=2, discipline=QUICK,
+        on_progress=on_progress,
+    )  # fmt: skip
 
 
 def test_the_conditions_asked_for_are_those_of_the_table(board: Board, tmp_path: Path) -> None:

@@ -1,39 +1,8 @@
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-SCRIPT = Path(__file__).parent / "search_process.py"
-ROOT = Path(__file__).parents[2]
-FILES = ("config.json", "log.jsonl", "front.json", "front.csv")
-
-
-def start(directory, *arguments):
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(directory), *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
-
-
-def finish(directory, *arguments):
-    with start(directory, *arguments) as process:
-        _, errors = process.communicate(timeout=120)
-    return process.returncode, errors
-
-
-def content(directory):
-    return {name: (directory / name).read_bytes() for name in FILES}
-
-
-def log_size(directory):
-    path = directory / "log.jsonl"
-    return path.stat().st_size if path.exists() else 0
+from searching import content, finish, log_size, start
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +40,7 @@ def test_a_search_that_fills_the_disk_goes_on_when_there_is_room(tmp_path, unint
 
 
 def test_a_second_process_is_refused_and_corrupts_nothing(tmp_path, uninterrupted):
-    with start(tmp_path, 20) as first:
+    with start(tmp_path, 200) as first:
         while log_size(tmp_path) == 0:
             time.sleep(0.001)
         code, errors = finish(tmp_path, 0)

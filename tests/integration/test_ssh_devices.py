@@ -112,7 +112,7 @@ def test_two_boards_are_measured_at_the_same_time_while_a_third_is_down(tmp_path
             if name == "down":
                 server.kill()
         found = workflows.profile_devices(
-            paths, SPACE, networks=2, folder=tmp_path / "tables", discipline=ANYHOW,
+            paths, SPACE, networks=3, folder=tmp_path / "tables", discipline=ANYHOW,
             on_progress=on_progress,
         )  # fmt: skip
     assert both_at_work == [True]

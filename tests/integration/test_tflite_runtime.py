@@ -154,7 +154,7 @@ def test_a_device_with_tflite_runtime_is_profiled(
 ) -> None:
     profile(
         board, load_space(SPACE), folder=tmp_path, runtime="litert", precision=precision,
-        whole_networks=4,
+        networks=4, held_out=2,
         discipline=Discipline(TIMING, 4, 4, steadiness=Steadiness(max_unsettled=1.0)),
     )  # fmt: skip
     table = LatencyTable.read(tmp_path / "board" / f"profile_space-litert-{precision}-1t.json")

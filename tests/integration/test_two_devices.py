@@ -15,7 +15,7 @@ import hwnas
 from hwnas import workflows
 from hwnas.training.data import load_data
 from hwnas.workflows import load_experiment
-from hwnas.workflows.searching import run_tables
+from hwnas.workflows.runs import run_tables
 
 ROOT = Path(__file__).parents[2]
 SPACE = ROOT / "tests" / "data" / "profile_space.toml"

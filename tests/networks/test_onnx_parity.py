@@ -97,7 +97,7 @@ def test_any_block_gives_the_same_in_onnx_runtime(
 
 
 def test_a_network_of_a_preset_gives_the_same_in_onnx_runtime():
-    for name in ("mbv3_small_32", "mbv3_small_32_act", "ofa_mbv3_w1.0"):
+    for name in ("mbv3_small_32", "mbv3_small_32_act", "ofa_mbv3_w1.0", "nas_bench_macro"):
         space = load_space(name)
         row = space.sample(1, np.random.default_rng(3))[0]
         assert relative_difference(architecture_layers(space, row)) < 1e-4

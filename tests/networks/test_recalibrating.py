@@ -33,6 +33,21 @@ def test_one_pass_says_what_a_network_cut_out_and_recalibrated_says(kernel_trans
         assert (answered - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
+def test_networks_that_share_their_beginnings_say_what_each_says_alone():
+    space = load_space("nas_bench_macro")
+    recalibrating = RecalibratingSupernet(create_supernet(space, 0))
+    generator = torch.Generator().manual_seed(1)
+    calibration = torch.randn(6, 3, 32, 32, generator=generator)
+    images = torch.randn(3, 3, 32, 32, generator=generator)
+    rows = np.unique(space.sample(12, np.random.default_rng(0)), axis=0)
+    rows = np.concatenate([rows, rows[-1:], rows[:1]])  # one again, and one out of order
+    networks = slot_layers_of(space, rows)
+    together = list(recalibrating.logits_of_each(calibration, images, networks))
+    assert len(together) == len(networks)
+    for layers, answered in zip(networks, together, strict=True):
+        assert torch.equal(answered, recalibrating.logits(calibration, images, layers))
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])

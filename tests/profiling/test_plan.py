@@ -26,7 +26,8 @@ def plan(space: SearchSpace = SPACE, known: int = 0, seed: int = 0, networks: in
         space,
         space.catalog.layers[1 : known + 1],
         canary=(),
-        whole_networks=networks,
+        networks=networks - 1,
+        held_out=1,
         seed=seed,
         discipline=Discipline(layer_rounds=2, network_rounds=4, canary_every=3),
     )
@@ -99,3 +100,12 @@ def test_the_canary_is_a_small_network_of_the_space() -> None:
     rows = SPACE.sample(100, np.random.default_rng(1))
     costs = [sum(macs(layer) for layer in architecture_layers(SPACE, row)) for row in rows]
     assert sum(macs(layer) for layer in canary) <= np.median(costs)
+
+
+def test_the_first_networks_are_fitted_on_and_the_others_held_out() -> None:
+    assert [held_out for _, held_out in plan(networks=5).roles] == [False] * 4 + [True]
+
+
+def test_no_network_is_planned_twice() -> None:
+    networks = plan(networks=20).networks
+    assert len(set(networks)) == len(networks)

@@ -78,7 +78,7 @@ def test_every_runtime_and_precision_can_be_profiled(
 ) -> None:
     space = load_space(Path(__file__).parents[1] / "data" / "profile_space.toml")
     table = profile(
-        HOST, space, folder=tmp_path, runtime=runtime, precision=precision, whole_networks=3,
+        HOST, space, folder=tmp_path, runtime=runtime, precision=precision, networks=3, held_out=2,
         discipline=QUICK,
     )  # fmt: skip
     assert (table.runtime, table.precision) == (runtime, precision)

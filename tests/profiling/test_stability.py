@@ -80,7 +80,7 @@ def test_stretches_do_not_reach_from_one_batch_into_the_next() -> None:
 
 
 def plan_of(batch: Batch) -> Plan:
-    return Plan(LAYERS, (), LAYERS, (batch,))
+    return Plan(LAYERS, (), 0, LAYERS, (batch,))
 
 
 def run(plan: Plan, canary_ms: Mapping[int, float], *, tries: int = 3, stop: int = 10**6,
@@ -180,7 +180,7 @@ def test_unsettled_whole_networks_are_refused_even_where_layers_are_steady() -> 
     order = [CANARY, "layer0", CANARY, "layer1", CANARY, "network0", CANARY, "network1", CANARY]
     batch = batch_of(*order)
     visits = {n: ms(2) for n in range(len(order))} | {6: ms(5), 8: ms(9)}
-    plan = Plan(LAYERS[:2], (LAYERS, LAYERS[:2]), LAYERS, (batch,))
+    plan = Plan(LAYERS[:2], (LAYERS, LAYERS[:2]), 2, LAYERS, (batch,))
     found = review([batch], visits, LIMITS)
     with pytest.raises(UnstableError, match=r"0 of 2 layers and 2 of 2 whole networks"):
         settled(plan, [batch], found, limits=LIMITS, device="d")

@@ -43,7 +43,7 @@ NEVER_STEADY = dataclasses.replace(QUICK, steadiness=Steadiness(max_step=0.0))
 def quick(
     folder: Path, space: SearchSpace = SPACE, device: Device = HOST, **changes: Any
 ) -> LatencyTable:
-    options: dict[str, Any] = {"whole_networks": 3, "discipline": QUICK, **changes}
+    options: dict[str, Any] = {"networks": 3, "held_out": 2, "discipline": QUICK, **changes}
     return profile(device, space, folder=folder, **options)
 
 
@@ -84,9 +84,10 @@ def test_a_profile_measures_every_layer_and_states_its_quality(finished: Path) -
     table = LatencyTable.read(path_of(finished))
     assert {timing.layer for timing in table.layers} == set(SPACE.catalog.layers[1:])
     assert all(len(timing.samples) == 2 for timing in table.layers)
-    assert len(table.networks) == 3
+    assert [network.held_out for network in table.networks] == [False] * 3 + [True] * 2
     assert table.quality is not None
-    assert table.quality.networks == 3
+    assert (table.quality.networks, table.quality.calibrated_on) == (2, 3)
+    assert table.calibration is not None
 
 
 def test_a_profile_states_where_its_numbers_come_from(finished: Path) -> None:
@@ -128,7 +129,10 @@ def test_a_table_is_extended_by_what_it_lacks_and_no_more(finished: Path, tmp_pa
     assert not table.lacking(SPACE.catalog)
     assert len(set(table.layers)) == len(table.layers)
     assert (table.canary, table.canary_ms) == (before.canary, before.canary_ms)
-    assert len(table.networks) == 6
+    assert [n.held_out for n in table.networks].count(True) == 4
+    assert len(table.networks) == 10
+    assert table.networks[:5] != before.networks  # predicted anew
+    assert [n.samples for n in table.networks[:5]] == [n.samples for n in before.networks]
     assert len(table.sessions) == 2
     assert table == LatencyTable.read(path_of(folder))
 
@@ -279,9 +283,12 @@ def test_a_python_that_cannot_be_started_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("changes", "kind", "message"), [
     ({"runtime": "onnxrutime"}, UnknownNameError, "Did you mean 'onnxruntime'"),
     ({"precision": "int3"}, RuntimeMissingError, "no precision 'int3'"),
-    ({"whole_networks": 1}, InputError, "cannot tell an error"),
+    ({"networks": 1}, InputError, "1 whole networks cannot correct"),
+    ({"networks": 2}, InputError, "3 and more"),
+    ({"held_out": 1}, InputError, "cannot tell an error"),
     ({"threads": 0}, InputError, "0 threads"),
-    ({"whole_networks": -2}, InputError, "cannot tell an error"),
+    ({"networks": -2}, InputError, "cannot correct"),
+    ({"held_out": -2}, InputError, "cannot tell an error"),
 ])  # fmt: skip
 def test_a_request_that_cannot_be_met_is_refused(
     changes: dict[str, Any], kind: type[Exception], message: str, tmp_path: Path
@@ -325,3 +332,33 @@ def test_an_agent_that_talks_nonsense_is_an_error_of_the_device(
     device = Device("host", "Nonsense", python=(sys.executable, "-c", program))
     with pytest.raises(DeviceError):
         quick(tmp_path, device=device)
+
+
+def test_a_table_of_version_1_is_fitted_without_being_measured_again(
+    finished: Path, tmp_path: Path
+) -> None:
+    folder = copied(finished, tmp_path)
+    path = path_of(folder)
+    table = LatencyTable.read(path)
+    content = json.loads(path.read_text())
+    old = [{k: one[k] for k in ("layers", "measured_ms", "predicted_ms", "samples")}
+           for one in content["networks"]]  # fmt: skip
+    content |= {"version": 1, "networks": old, "energy": None}
+    del content["calibration"], content["residual"]
+    path.write_text(json.dumps(content))
+    told = Told()
+    renewed = quick(folder, on_progress=told)
+    assert told.done == []
+    assert renewed == LatencyTable.read(path)
+    assert renewed.calibration is not None
+    assert renewed.layers == table.layers
+    assert [one.samples for one in renewed.networks] == [one.samples for one in table.networks]
+
+
+def test_held_out_networks_are_added_to_a_table_without_any(tmp_path: Path) -> None:
+    first = quick(tmp_path, held_out=0)
+    assert first.quality is None
+    second = quick(tmp_path)
+    assert second.quality is not None
+    assert second.layers == first.layers
+    assert first.calibration is not None

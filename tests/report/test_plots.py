@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -92,6 +93,22 @@ def test_budgets_of_both_axes_are_labelled_and_others_are_not_shown():
     )
     shown = {text for text in texts(figure) if text.startswith("budget")}
     assert shown == {"budget 2.2 ms", "budget 81.00 %"}
+
+
+def test_a_budget_with_confidence_says_how_sure_it_is():
+    assert "budget 2.2 ms, 95 % sure" in texts(
+        front(budgets=[Budget("latency_ms", 2.2, confidence=95.0)])
+    )
+
+
+def test_measured_networks_are_ringed_and_joined_to_where_they_were_predicted():
+    predicted = np.array([np.nan, 1.2, np.nan, 2.5, np.nan, np.nan])
+    figure = front(predicted=predicted)
+    assert {"measured", "predicted, before it was measured"} <= texts(figure)
+    lines = [line.get_xydata().tolist() for line in figure.axes[0].lines]
+    assert [[1.2, 84.0], [1.5, 84.0]] in lines
+    assert [[2.5, 83.0], [2.1, 83.0]] in lines
+    assert "measured" not in texts(front(predicted=np.full(6, np.nan)))
 
 
 def test_references_and_the_chosen_network_are_labelled():
@@ -186,6 +203,16 @@ def test_a_prediction_plot_states_its_errors():
         "MAPE 4.2 %", "bias \N{MINUS SIGN}1.5 %", "Spearman 0.988", "repeatability 2.0 %",
     ]  # fmt: skip
     assert {"measured latency (ms)", "predicted latency (ms)"} <= texts(figure)
+
+
+def test_a_prediction_plot_shows_the_intervals_that_were_stated():
+    given = {"mape": 4.25, "bias": -1.5, "spearman": 0.9876}
+    plain = prediction_plot(LATENCY, COSTS, COSTS, **given)
+    figure = prediction_plot(LATENCY, COSTS, COSTS, intervals=0.1 * COSTS, **given)
+    assert "90 % interval" in texts(figure) - texts(plain)
+    (bars,) = (c for c in figure.axes[0].collections if isinstance(c, LineCollection))
+    heights = [segment[1][1] - segment[0][1] for segment in bars.get_segments()]
+    np.testing.assert_allclose(heights, 0.2 * COSTS)
 
 
 def test_a_training_plot_names_each_network_with_its_last_accuracy():

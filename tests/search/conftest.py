@@ -1,3 +1,4 @@
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hwnas.estimators import EstimatorContext, create
 from hwnas.problem import Budget, Objective
 from hwnas.protocols import Estimate, Estimator, SearchSpace
 from hwnas.search import Run, RunConfig
+from hwnas.search.records import Records
 from hwnas.spaces import load_space
 
 ACCURACY = Objective("accuracy", "%", "accuracy", maximise=True)
@@ -34,6 +36,19 @@ class Expensive:
         values = total(capacity(self.space.catalog), self.space.layer_indices(genes)) / 3
         self.asked += len(genes)
         return Estimate(values if self.asked <= self.after else np.full(len(genes), self.answer))
+
+
+def _records(
+    genes: Sequence[tuple[int, ...]], values: Sequence[Mapping[str, float | None]]
+) -> Records:
+    columns = {n: np.array([v[n] for v in values], dtype=np.float64) for n in values[0]}
+    return Records(np.array(genes), columns)
+
+
+@pytest.fixture(scope="session")
+def as_records() -> Callable[..., Records]:
+    """Evaluations from rows of genes and their values by name; None where there is none."""
+    return _records
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,49 @@
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hwnas.errors import FileFormatError, RunInUseError, StorageError
-from hwnas.search.log import LogWriter, Record, locked, read
+from hwnas.search.log import LogWriter, locked, read
+from hwnas.search.records import Records
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("accuracy", "macs")
-RECORDS = [
-    Record((0, 1), {"accuracy": 71.25, "macs": 10.0}),
-    Record((1, 0), {"accuracy": None, "macs": 12.0}),
-    Record((1, 1), {"accuracy": 0.1 + 0.2, "macs": 1e300}),
+RECORDS = Records(
+    np.array([[0, 1], [1, 0], [1, 1]]),
+    {"accuracy": np.array([71.25, np.nan, 0.1 + 0.2]), "macs": np.array([10.0, 12.0, 1e300])},
+    {"accuracy": np.array([np.nan, np.nan, 0.1])},
+    {1: 'worker killed by "SIGKILL"'},
+)
+LINES = [
+    {"index": 0, "genes": [0, 1], "values": {"accuracy": 71.25, "macs": 10.0}},
+    {
+        "index": 1,
+        "genes": [1, 0],
+        "values": {"accuracy": None, "macs": 12.0},
+        "failed": 'worker killed by "SIGKILL"',
+    },
+    {
+        "index": 2,
+        "genes": [1, 1],
+        "values": {"accuracy": 0.1 + 0.2, "macs": 1e300},
+        "std": {"accuracy": 0.1},
+    },
 ]
+
+
+def assert_equal(found, expected):
+    assert found.genes.tolist() == expected.genes.tolist()
+    assert found.failures == expected.failures
+    for mine, theirs in ((found.values, expected.values), (found.stds, expected.stds)):
+        # deviations that none of the evaluations has may be missing
+        for name in mine.keys() | theirs.keys():
+            nothing = np.full(len(expected), np.nan)
+            np.testing.assert_array_equal(mine.get(name, nothing), theirs.get(name, nothing))
 
 
 @pytest.fixture
@@ -37,12 +66,17 @@ def python(code, *arguments, **options):
     )
 
 
+def test_a_line_is_what_json_writes_of_an_evaluation(path):
+    written = [json.dumps(line, separators=(",", ":")) for line in LINES]
+    assert path.read_text().splitlines() == written
+
+
 def test_records_are_read_back_to_the_last_digit(path):
-    assert read(path, NAMES, genes=2) == RECORDS
+    assert_equal(read(path, NAMES, genes=2), RECORDS)
 
 
 def test_there_are_no_records_before_there_is_a_log(tmp_path):
-    assert read(tmp_path / "log.jsonl", NAMES, genes=2) == []
+    assert len(read(tmp_path / "log.jsonl", NAMES, genes=2)) == 0
 
 
 def test_a_log_cut_at_any_byte_holds_the_whole_lines_before_it(path):
@@ -50,7 +84,7 @@ def test_a_log_cut_at_any_byte_holds_the_whole_lines_before_it(path):
     for length in range(len(content)):
         path.write_bytes(content[:length])
         whole = content[:length].count(b"\n")
-        assert read(path, NAMES, genes=2) == RECORDS[:whole]
+        assert_equal(read(path, NAMES, genes=2), RECORDS.part(0, whole))
 
 
 def test_a_log_cut_at_any_byte_is_completed_to_the_same_bytes(path):
@@ -59,7 +93,7 @@ def test_a_log_cut_at_any_byte_is_completed_to_the_same_bytes(path):
         path.write_bytes(content[:length])
         whole = content[:length].count(b"\n")
         with LogWriter(path) as writer:
-            writer.append(RECORDS[whole:], first=whole)
+            writer.append(RECORDS.part(whole, 3), first=whole)
         assert path.read_bytes() == content
 
 
@@ -118,15 +152,17 @@ def test_a_lock_is_free_again_after_its_block(tmp_path):
 FILL = """
 import resource, sys
 from pathlib import Path
+import numpy as np
 from hwnas.errors import StorageError
-from hwnas.search.log import LogWriter, Record
+from hwnas.search.log import LogWriter
+from hwnas.search.records import Records
 if int(sys.argv[2]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 with LogWriter(Path(sys.argv[1])) as writer:
     for index in range(100_000):
         try:
-            record = Record((index, index), {"accuracy": 1 / (index + 1), "macs": float(index)})
-            writer.append([record], first=index)
+            values = {"accuracy": np.array([1 / (index + 1)]), "macs": np.array([float(index)])}
+            writer.append(Records(np.array([[index, index]]), values), first=index)
         except StorageError as error:
             print(index, error, sep="\\n")
             break
@@ -160,12 +196,13 @@ def test_a_full_disk_keeps_the_whole_lines_and_the_log_goes_on_when_there_is_roo
         count, message = fill(path, 0)
         assert "No space left on device" in message
         assert len(read(path, NAMES, genes=2)) == count > 50
+        columns = {name: np.full(200, 1.0) for name in NAMES}
         with pytest.raises(StorageError), LogWriter(path) as writer:
-            writer.append([RECORDS[0]] * 50, first=count)
+            writer.append(Records(np.zeros((200, 2), dtype=int), columns), first=count)
         assert len(read(path, NAMES, genes=2)) == count
         subprocess.run(["mount", "-o", "remount,size=64k", str(tmp_path)], check=True)
         with LogWriter(path) as writer:
             writer.append(RECORDS, first=count)
-        assert read(path, NAMES, genes=2)[count:] == RECORDS
+        assert_equal(read(path, NAMES, genes=2).part(count, count + 3), RECORDS)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)

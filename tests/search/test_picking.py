@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from hwnas.errors import InputError, RunError, UnknownNameError
-from hwnas.search import Run, pick
-from hwnas.search.log import LogWriter, Record
+from hwnas.search import Run, pick, preferred
+from hwnas.search.log import LogWriter
 
 # accuracy, macs, params; the budget is params<=12000
 EVALUATED = [
@@ -18,17 +18,12 @@ EVALUATED = [
 
 
 @pytest.fixture
-def found(run):
+def found(run, as_records):
     genes = len(run.space.cardinalities)
-    records = [
-        Record(
-            (0,) * (genes - 3) + (i // 4, (i // 2) % 2, i % 2),
-            {"accuracy": accuracy, "macs": macs, "params": params},
-        )
-        for i, (accuracy, macs, params) in enumerate(EVALUATED)
-    ]
+    rows = [(0,) * (genes - 3) + (i // 4, (i // 2) % 2, i % 2) for i in range(len(EVALUATED))]
+    values = [dict(zip(("accuracy", "macs", "params"), each, strict=True)) for each in EVALUATED]
     with LogWriter(run.log_path) as writer:
-        writer.append(records, first=0)
+        writer.append(as_records(rows, values), first=0)
     return Run.open(run.directory)
 
 
@@ -85,3 +80,30 @@ def test_a_run_without_a_feasible_architecture_has_nothing_to_pick(tmp_path, con
     empty = Run.create(tmp_path / "empty", replace(config, evaluations=1))
     with pytest.raises(RunError, match=r"no architecture that meets its budgets \(params<=12000\)"):
         pick(empty, "knee")
+
+
+def test_the_knee_may_be_that_of_what_meets_a_budget(found):
+    assert chosen(found, "knee, accuracy>=79") == EVALUATED[2]
+    assert chosen(found, "macs,accuracy>=79") == EVALUATED[2]
+
+
+def test_several_ways_to_choose_are_refused(found):
+    with pytest.raises(InputError, match="several ways to choose: knee, macs"):
+        pick(found, "knee,macs,accuracy>=79")
+
+
+def shown(found, **preferences):
+    return [tuple(member.values.values()) for member in preferred(found, **preferences)]
+
+
+def test_a_reference_point_leaves_what_is_at_least_as_good(found):
+    whole = [EVALUATED[2], EVALUATED[1], EVALUATED[0]]
+    assert shown(found) == whole
+    assert shown(found, reference="accuracy>=60, macs<=50") == [EVALUATED[1]]
+    with pytest.raises(InputError, match="meets accuracy>=90; the nearest has 80"):
+        preferred(found, reference="accuracy>=90")
+
+
+def test_an_even_part_of_the_front_has_its_ends(found):
+    assert shown(found, even=2) == [EVALUATED[2], EVALUATED[0]]
+    assert len(shown(found, even=9)) == 3

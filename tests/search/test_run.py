@@ -9,7 +9,7 @@ from hwnas.errors import FileFormatError, InputError, RunError
 from hwnas.pareto import non_dominated
 from hwnas.problem import Budget
 from hwnas.search import Run, search
-from hwnas.search.log import LogWriter, Record
+from hwnas.search.log import LogWriter
 
 
 @pytest.fixture
@@ -62,12 +62,12 @@ def test_a_run_without_evaluations_has_an_empty_front(run):
     assert run.violations.shape == (0, 1)
 
 
-def test_accuracy_is_maximised_and_everything_else_minimised(run):
+def test_accuracy_is_maximised_and_everything_else_minimised(run, as_records):
     with LogWriter(run.log_path) as writer:
         genes = len(run.space.cardinalities)
         values = {"accuracy": 70.0, "macs": 5.0, "params": 1.0}
         worse = {"accuracy": 60.0, "macs": 6.0, "params": 1.0}
-        writer.append([Record((0,) * genes, worse), Record((1,) * genes, values)], first=0)
+        writer.append(as_records([(0,) * genes, (1,) * genes], [worse, values]), first=0)
     opened = Run.open(run.directory)
     assert opened.losses.tolist() == [[-60.0, 6.0], [-70.0, 5.0]]
     assert [member.values for member in opened.front] == [values]

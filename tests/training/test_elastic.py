@@ -65,3 +65,9 @@ def test_without_stages_random_networks_and_the_smallest_are_trained():
     rows = sampler.rows(1, np.random.default_rng(3))
     assert np.array_equal(rows[:-1], SPACE.sample(20, np.random.default_rng(3)))
     assert np.array_equal(rows[-1], sampler.smallest)
+
+
+def test_without_a_sandwich_only_random_networks_are_trained():
+    config = dataclasses.replace(CONFIG, progressive=(), sandwich=False)
+    rows = ElasticSampler(SPACE, config).rows(1, np.random.default_rng(3))
+    assert np.array_equal(rows, SPACE.sample(20, np.random.default_rng(3)))

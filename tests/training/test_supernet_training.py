@@ -54,6 +54,15 @@ def test_training_learns_to_tell_classes_apart(trained, data):
     assert Evaluator(supernet, data).accuracy(largest) > 20.0  # 10 % is chance
 
 
+def test_random_networks_alone_learn_too(tmp_path, data):
+    config = dataclasses.replace(
+        tiny.tiny_config(4), sandwich=False, largest_first=0, progressive=(), random_networks=2
+    )
+    train_supernet(tiny.SPACE, data, config, tmp_path)
+    records = [json.loads(line) for line in (tmp_path / LOG_NAME).read_text().splitlines()]
+    assert records[-1]["loss"] < records[0]["loss"]
+
+
 def test_the_log_has_a_line_an_epoch_and_accuracies_where_asked(trained):
     records = [json.loads(line) for line in (trained / LOG_NAME).read_text().splitlines()]
     assert [record["epoch"] for record in records] == list(range(1, EPOCHS + 1))

@@ -7,7 +7,7 @@ from hwnas.search import extremes
 from hwnas.spaces import load_space
 from hwnas.workflows import experiment_from_options, load_experiment, search
 from hwnas.workflows.experiment import parse_experiment
-from hwnas.workflows.searching import asked_quantities
+from hwnas.workflows.quantities import asked_quantities
 
 
 def test_an_experiment_survives_being_written_to_a_run_and_read_back():

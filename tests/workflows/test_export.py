@@ -18,7 +18,7 @@ from hwnas.training.evaluation import batches_at
 from hwnas.workflows import export, load_run, measure_references
 from hwnas.workflows.model_card import read_cards
 from hwnas.workflows.references import read_references
-from hwnas.workflows.searching import experiment_of
+from hwnas.workflows.runs import experiment_of
 from hwnas.workflows.setting import prepare
 
 QUICK = Discipline(
@@ -99,7 +99,7 @@ def test_a_table_that_lies_there_predicts_another_runtimes_files(run):
     found = load_run(run)
     table = profile(
         load_device("host"), base_space(found.space), folder=Path("latency_tables"),
-        runtime="litert", whole_networks=2, discipline=QUICK,
+        runtime="litert", networks=3, held_out=2, discipline=QUICK,
     )  # fmt: skip
     (card,) = export(run, formats=["tflite"], precisions=["fp32"], images=0)
     assert card.latency_predicted_ms is not None

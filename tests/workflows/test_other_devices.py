@@ -25,7 +25,7 @@ from hwnas.search import pick
 from hwnas.spaces import load_space
 from hwnas.workflows import experiment_from_options, load_experiment
 from hwnas.workflows.quantities import asked_quantities, other_experiments
-from hwnas.workflows.searching import run_tables
+from hwnas.workflows.runs import run_tables
 
 DATA = Path(__file__).parents[1] / "data"
 SPACE = load_space(DATA / "profile_space.toml")
@@ -86,6 +86,23 @@ def test_each_device_has_its_own_latencies_and_energies(folder):
     assert names == ["params", "latency_ms", "latency_ms@phone.2", "energy_mj@phone.2"]
     assert run.objectives[2].title == "latency on phone.2"
     assert run.objectives[3].title == "energy on phone.2 (model)"
+
+
+@pytest.mark.parametrize(("runtime", "threads"), [("litert", 1), ("onnxruntime", 4)])
+def test_a_table_of_another_runtime_or_other_threads_is_not_searched_with(runtime, threads, folder):
+    of = {"space": SPACE.name, "precision": "fp32"}
+    measured = table_path(Path("latency_tables"), "board", runtime="onnxruntime", threads=1, **of)
+    wanted = asked(objectives=["params", "latency"], runtime=runtime, threads=threads)
+    with pytest.raises(
+        InputError, match=r"There is no latency table of board.*hwnas profile board"
+    ):
+        workflows.search(wanted, "run")
+    shutil.copy(
+        measured,
+        table_path(Path("latency_tables"), "board", runtime=runtime, threads=threads, **of),
+    )
+    with pytest.raises(InputError, match="was measured with onnxruntime and 1 threads"):
+        workflows.search(wanted, "run")
 
 
 def test_names_with_a_device_head_columns_and_name_pictures(folder):

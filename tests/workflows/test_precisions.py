@@ -13,10 +13,10 @@ from hwnas.latency_table import LatencyTable, LayerTiming, table_path
 from hwnas.measurement import Provenance, Samples
 from hwnas.protocols import SearchSpace
 from hwnas.spaces import load_space
-from hwnas.spaces.precision_choice import PrecisionSpace
+from hwnas.spaces.precision_choice import PrecisionSpace, base_space
 from hwnas.training.data import load_data
 from hwnas.workflows import experiment_from_options, load_experiment
-from hwnas.workflows.searching import base_space, member_precision, run_tables
+from hwnas.workflows.runs import member_precision, run_tables
 from hwnas.workflows.setting import prepare, space_for
 
 DATA = Path(__file__).parents[1] / "data"
@@ -133,7 +133,7 @@ def test_a_space_that_chooses_precisions_itself_is_refused(folder):
 
 
 def test_a_mixed_front_holds_the_precision_of_each_network(folder):
-    run = workflows.search(cheap(precision=MIXED, evaluations=16), "run")
+    run = workflows.search(cheap(precision=MIXED, evaluations=40), "run")
     assert base_space(run.space).definition() == load_space(SPACE).definition()
     indices, genes = run.space.split(run.evaluations.genes)
     assert set(indices) == {0, 1}

@@ -16,7 +16,7 @@ from hwnas.errors import (
     UnknownNameError,
 )
 from hwnas.workflows import experiment_from_options, import_table, load_table, tables
-from hwnas.workflows.searching import run_tables
+from hwnas.workflows.runs import run_tables
 
 ROOT = Path(__file__).parents[2]
 EXCERPT = ROOT / "tests/data/one_network_lookup_table.yaml"

@@ -11,13 +11,15 @@ is a mean over draws, whose seeds decide the pool.
 
 A file holds `genes` (N, G), `cardinalities` (G,), `latency_ms` (N, D), `devices` (D,).
 
-Hardware: any; the figures do not depend on the machine. Five draws of both files take about an
-hour of one core.
+Hardware: any; the figures do not depend on the machine. Three draws of the FBNet file, chosen
+networks alone (`--draws 3 --design chosen`, as its result), take a quarter of an hour of one core,
+five of the NAS-Bench-201 file three minutes.
 
-Expected, of the ceiling at 50 chosen networks: on the FBNet file 0.95 to 0.99 on every GPU and CPU
-and 0.94 on the phone, where least squares reaches 0.54 to 0.60; on the NAS-Bench-201 file 0.98 to
-1.00. 90 % intervals cover 83 to 99 % from 20 networks on; with 10, too few to learn how devices
-err, they may cover 60 %.
+Expected, of the ceiling at 50 chosen networks: on the FBNet file 0.956 to 0.995 on the GPUs, 0.947
+on the CPU and 0.943 on the phone, where least squares reaches 0.57 to 0.60, and 0.33 on the phone;
+on the NAS-Bench-201 file 0.976 to 0.998. At 500 nothing is left to learn: 0.993 to 1.000 and 0.987
+to 1.004, where least squares reaches 0.97 to 1.00, and 0.63 on the phone. 90 % intervals cover 83
+to 99 % from 20 networks on; with 10, too few to learn how devices err, they may cover 60 %.
 """
 
 import argparse

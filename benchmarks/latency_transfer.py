@@ -20,9 +20,14 @@ known devices by costs that kinds of layers share. HELP (Lee and others, 2021, t
 rank correlation of 0.932 for ten measurements on unseen devices of NAS-Bench-201.
 
 Hardware: any; the figures do not depend on the machine. Twenty draws of both files take about
-EXPECTED_TIME of one core.
+ten minutes of one core.
 
-EXPECTED
+Expected, of the ceiling with 10 and 20 chosen networks: at least 0.982 and 0.987 on every GPU but
+the edge GPU, and 0.990 and 0.993 on all else of NAS-Bench-201, whose mean rank correlation over
+all six devices is 0.953 and 0.956. Devices that no mix of known ones resembles stay below 0.97 and
+0.98: the edge GPU at 0.953 and 0.960, FBNet's CPU at 0.940 and 0.949, and FBNet's phone, whose
+ceiling is 0.757, at 0.901 and 0.965. Random networks: 0.970 and 0.981 or
+more on the former, 0.86 to 0.91 and 0.93 to 0.97 on the latter. 90 % intervals cover 89 to 100 %.
 """
 
 import argparse

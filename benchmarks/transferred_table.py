@@ -3,14 +3,16 @@
 Question: on this machine, one thread: the tables of other runtimes and precisions are known, and
 one runtime and precision stands for a new device. What error does its table state against random
 whole networks held out when its layers are transferred by 5, 10 and 20 networks, and what when all
-layers are measured; how do the others' tables fare when merely scaled; and how much sooner is it
-there?
+layers are measured; and how do the others' tables fare when merely scaled? Seconds are of all that
+was measured, 32 networks held out among it.
 
     python -m benchmarks.transferred_table
     python -m benchmarks.transferred_table --target onnxruntime/int8 --donors litert/fp32
 
-Hardware: whatever it runs on; the result file says which. It takes five minutes on two x86-64
-cores. EXPECTED
+Hardware: whatever it runs on; the result file says which. It takes five to ten minutes on two
+x86-64 cores, as busy as they are. Expected with ten networks: mean absolute error 3.8 %, rank
+correlation 0.98, where the nearest of the others' tables, scaled, errs by 6.3 %, and a full profile
+by 3.9 %; with five 5.8 % and 0.96.
 """
 
 import argparse

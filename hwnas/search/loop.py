@@ -14,7 +14,6 @@ Expensive ones are asked for one architecture at a time, wherever that is (`exec
 recorded in the order of the proposals, in whatever order they end.
 """
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,11 +35,11 @@ from hwnas.search.recorder import Recorder
 from hwnas.search.records import Records
 from hwnas.search.run import Run, RunConfig
 from hwnas.search.told import Told, fresh_strategy
+from hwnas.search.watching import Watcher
 
 PROPOSALS_PER_EVALUATION = 100
 RETRIES = 2
 FAILURES_IN_A_ROW = 10
-_LOOK_S = 0.5
 
 
 def search(
@@ -110,7 +109,7 @@ class _Search:
         self._retries = retries
         self._archive = read_archive(run.directory)
         self._told = Told(run.config)
-        self._sitting = _Sitting(on_progress)
+        self._watcher = Watcher(on_progress)
         self._names = [quantity.name for quantity in run.config.quantities]
         self._expensive = [e.objective.name for e in estimators if not e.cheap]
         self._complete = 0
@@ -131,10 +130,10 @@ class _Search:
             proposed += len(genes)
             records = self._evaluate(genes)
             losses, violated = self._told.answers(records)
-            self._sitting.look(self._told, self._complete, evaluations)
+            self._watcher.look(self._told, self._complete, evaluations)
             if len(records) == len(genes):
                 strategy.tell(genes, losses, violated)
-        self._sitting.look(self._told, self._complete, evaluations, last=True)
+        self._watcher.look(self._told, self._complete, evaluations, last=True)
 
     def _evaluate(self, genes: IntArray) -> Records:
         """Evaluations of a batch in order; fewer when there are enough before its end."""
@@ -145,7 +144,7 @@ class _Search:
         _copy(logged, batch)
         stop = self._record(batch, 0, decided)
         if len(logged):
-            self._sitting.replayed(self._complete)
+            self._watcher.replayed(self._complete)
         begun = [] if self._complete >= self._evaluations else self._promising(batch, decided)
         stop = self._record(batch, stop, decided)
         for row, outcome in outcomes(
@@ -159,7 +158,7 @@ class _Search:
                 stop = self._record(batch, stop, decided)
             else:
                 self._recorder.keep_ahead(batch.part(row, row + 1))
-            self._sitting.step(self._complete, self._evaluations)
+            self._watcher.step(self._complete, self._evaluations)
             self._check_failures(outcome)
         self._recorder.end_batch()
         return batch.part(0, stop)
@@ -194,7 +193,7 @@ class _Search:
                 column[row] = outcome.values.get(name, np.nan)
             if outcome.failure:
                 batch.failures[row] = outcome.failure
-            self._sitting.step(self._complete, self._evaluations)
+            self._watcher.step(self._complete, self._evaluations)
             self._check_failures(outcome)
         return [i for i in rows if not np.isnan(columns[0][i])]
 
@@ -245,41 +244,6 @@ class _Search:
                 f"{outcome.failure}. Mend the cause, then run `hwnas resume`; to have those "
                 f"evaluated again, first delete their lines at the end of {self._run.log_path}."
             )
-
-
-class _Sitting:
-    """Tells how far the search is, how good, and how fast.
-
-    Args:
-        on_progress: Who is told.
-    """
-
-    def __init__(self, on_progress: Progress) -> None:
-        self._on_progress = on_progress
-        self._note = ""
-        self._looked = -np.inf
-        self._begun = 0, time.monotonic()
-
-    def step(self, complete: int, evaluations: int) -> None:
-        """An evaluation has ended."""
-        self._on_progress("searching", complete, evaluations, self._note)
-
-    def look(self, told: Told, complete: int, evaluations: int, *, last: bool = False) -> None:
-        """A batch has ended; how good it was costs time to say, so not every one is looked at."""
-        now = time.monotonic()
-        if last or now - self._looked >= _LOOK_S:
-            self._note, self._looked = f"{told.state()}{self._rate(complete, now)}", now
-        self.step(complete, evaluations)
-
-    def replayed(self, complete: int) -> None:
-        """So many evaluations are those of earlier sittings."""
-        self._begun = complete, time.monotonic()
-
-    def _rate(self, complete: int, now: float) -> str:
-        if complete == self._begun[0]:
-            return ""
-        rate = (complete - self._begun[0]) / max(now - self._begun[1], 1e-9)
-        return f", {rate:,.0f} evaluations/s" if rate >= 10 else f", {rate:.2g} evaluations/s"
 
 
 def _copy(logged: Records, batch: Records) -> None:

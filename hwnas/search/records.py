@@ -96,13 +96,15 @@ def row_texts(genes: IntArray) -> list[str]:
     if genes.min() < 0:
         return json.dumps(genes.tolist(), separators=(",", ":"))[2:-2].split("],[")
     # as an array of characters: a call for each number would take longer than the whole search
-    width = len(str(genes.max()))
-    text = np.full((*genes.shape, width + 1), ord(","), dtype=np.uint8)
-    text[:, -1, -1] = ord("\n")
-    for place in range(width):
-        power = 10 ** (width - 1 - place)
-        digit = genes // power % 10 + ord("0")
-        text[..., place] = digit if power == 1 else np.where(genes >= power, digit, ord(" "))
+    widths = np.array([len(str(largest)) for largest in genes.max(axis=0)])
+    ends = np.cumsum(widths + 1) - 1
+    text = np.full((len(genes), ends[-1] + 1), ord(","), dtype=np.uint8)
+    text[:, -1] = ord("\n")
+    text[:, ends - 1] = genes % 10 + ord("0")
+    for column in np.flatnonzero(widths > 1):
+        for place in range(2, widths[column] + 1):
+            left = genes[:, column] // 10 ** (place - 1)
+            text[:, ends[column] - place] = np.where(left > 0, left % 10 + ord("0"), ord(" "))
     return text.tobytes().replace(b" ", b"").decode().splitlines()
 
 
@@ -171,6 +173,8 @@ def _tails(records: Records) -> list[str]:
     """What stands behind the values of each line, where there is anything."""
     tails = [""] * len(records)
     for kind, columns in (("std", records.stds), ("partial", records.partial)):
+        if not columns:
+            continue
         parts: list[list[str]] = [[] for _ in range(len(records))]
         for name, column in columns.items():
             key, texts = _quoted(name), _numbers(column)

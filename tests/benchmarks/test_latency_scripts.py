@@ -130,6 +130,33 @@ def test_wrong_files_are_refused_in_one_sentence_each(tmp_path):
         assert message in line
 
 
+SPACES = """
+import json
+import numpy as np
+from benchmarks._latency_spaces import fbnet_quantities, used_operations
+used, connected = used_operations(np.array([[3, 1, 4, 0, 0, 0], [2, 0, 1, 3, 2, 0]]))
+print(json.dumps([used.tolist(), connected.tolist(), fbnet_quantities()[[0, 8]].tolist()]))
+"""
+
+
+def test_unused_operations_and_sizes_are_those_worked_out_by_hand():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SPACES],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    used, connected, (block, skip) = json.loads(done.stdout)
+    # no edge reaches the output; the edge between the inner nodes leads to one that has no way out
+    assert used == [[0] * 6, [2, 0, 0, 3, 2, 0]]
+    assert connected == [False, True]
+    # 3x3, 16 channels throughout, 32 px: two pointwise convolutions and a depthwise one
+    pixels = 32 * 32
+    assert block == [
+        2 * 16 * 16 * pixels, 16 * 9 * pixels, 2 * 16 * 16 + 16 * 9, 3 * 16 * pixels,
+        16 * pixels, pixels, 3,
+    ]  # fmt: skip
+    assert skip == [0] * 7
+
+
 @pytest.mark.parametrize(
     ("target", "device", "message"),
     [

@@ -6,6 +6,7 @@ import pytest
 from hwnas import estimators
 from hwnas.catalog import IntArray
 from hwnas.devices import load_device
+from hwnas.errors import InputError
 from hwnas.estimators._by_precision import ByPrecision
 from hwnas.problem import Objective
 from hwnas.protocols import Estimate
@@ -67,3 +68,22 @@ def test_without_deviations_there_is_none():
 def test_it_is_cheap_only_if_all_are():
     assert ByPrecision(SPACE, [Constant(1), Constant(2)]).cheap
     assert not ByPrecision(SPACE, [Constant(1), Constant(2, cheap=False)]).cheap
+
+
+@dataclass
+class WithFidelities(Constant):
+    """A value that is less by as much as the fidelity is below 1."""
+
+    def estimate_at(self, genes: IntArray, fidelity: float) -> Estimate:
+        return Estimate(np.full(len(genes), self.value - (1 - fidelity)))
+
+
+def test_a_fidelity_is_asked_of_the_part_of_each_precision():
+    parts = [WithFidelities(1), WithFidelities(2), WithFidelities(3)]
+    found = ByPrecision(SPACE, parts).estimate_at(GENES, 0.25)
+    assert found.mean.tolist() == (GENES[:, 0] + 0.25).tolist()
+
+
+def test_a_part_without_fidelities_is_refused():
+    with pytest.raises(InputError, match="accuracy has no fidelities"):
+        ByPrecision(SPACE, [WithFidelities(1), Constant(2), Constant(3)]).estimate_at(GENES, 0.5)

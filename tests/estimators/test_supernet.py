@@ -84,3 +84,18 @@ def test_an_fp32_supernet_serves_a_search_of_precisions(source):
         alone = estimators.create("accuracy", own).estimate(rows)
         assert found.mean[2 * index : 2 * index + 2].tolist() == alone.mean.tolist()
     assert found.std.shape == (4,)
+
+
+def test_a_fidelity_judges_on_such_a_part_of_the_images(source):
+    context = estimators.EstimatorContext(tiny.SPACE, resources={"supernet": source})
+    estimator = estimators.create("accuracy", context, estimator="supernet")
+    rows = tiny.SPACE.sample(2, np.random.default_rng(4))
+    rough, again = (estimator.estimate_at(rows, 0.8) for _ in range(2))
+    assert rough.mean.tolist() == again.mean.tolist()
+    images = round(0.8 * len(source.data.validation))
+    assert images >= 32
+    # a share of so many images
+    counts = rough.mean * images / 100
+    np.testing.assert_allclose(counts, counts.round(), atol=1e-9)
+    assert (rough.std >= estimator.estimate(rows).std * 0.9).all()
+    assert estimator.estimate_at(rows, 1.0).mean.tolist() == estimator.estimate(rows).mean.tolist()

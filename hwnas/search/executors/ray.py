@@ -5,6 +5,7 @@ all of them. The search runs on one of the nodes, or anywhere with an address th
 ``ray://`` (Ray Client, package ``ray[client]``).
 """
 
+import importlib
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from hwnas.search.executors import ExecutorContext, Outcome, Recipe
 from hwnas.search.executors._evaluation import Worker, required, understood
 
 _CONNECT_S = 5.0
-_PROBE_S = {"": 30.0, "ray://": 60.0}
+_PROBE_S = {"": 20.0, "ray://": 60.0}
 """By the address's beginning: for each client the cluster starts a process of its own."""
 
 _AUTO = "auto"
@@ -96,9 +97,8 @@ def create(context: ExecutorContext) -> RayExecutor:
             "ray://10.0.0.1:10001, or auto for the one of this machine; give it with "
             "--ray-address."
         )
-    # Ray takes a second to import
-    import ray
-
+    # Ray takes a second to import, and types only part of what it offers
+    ray: Any = importlib.import_module("ray")
     owned = not ray.is_initialized()
     if owned:
         _check_answers(address)

@@ -26,8 +26,8 @@ Expected, of the ceiling with 10 and 20 chosen networks: at least 0.982 and 0.98
 the edge GPU, and 0.990 and 0.993 on all else of NAS-Bench-201, whose mean rank correlation over
 all six devices is 0.953 and 0.956. Devices that no mix of known ones resembles stay below 0.97 and
 0.98: the edge GPU at 0.953 and 0.960, FBNet's CPU at 0.940 and 0.949, and FBNet's phone, whose
-ceiling is 0.757, at 0.901 and 0.965. Random networks: 0.970 and 0.981 or
-more on the former, 0.86 to 0.91 and 0.93 to 0.97 on the latter. 90 % intervals cover 89 to 100 %.
+ceiling is 0.757, at 0.901 and 0.965. Random networks: 0.970 and 0.981 or more on the former, 0.86
+to 0.91 and 0.93 to 0.97 on the latter. 90 % intervals cover 89 to 100 %.
 """
 
 import argparse

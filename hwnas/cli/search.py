@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hwnas import strategies
+from hwnas import plugins
 from hwnas.cli import _options
 from hwnas.cli._console import progress_bars, say
 from hwnas.cli._run_tables import show_front, show_predictor
@@ -58,7 +58,7 @@ def command(
         ),
     ] = None,
     strategy: Annotated[
-        str, typer.Option(help=f"One of {', '.join(strategies.names())}.")
+        str, typer.Option(help=f"One of {', '.join(plugins.names('hwnas.strategies'))}.")
     ] = "nsga2",
     population: Annotated[int, typer.Option(min=1, help="Architectures a generation.")] = 20,
     resolution: _options.Resolutions = None,

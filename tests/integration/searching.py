@@ -12,6 +12,8 @@ ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join([str(ROOT), str(SCRIPT.parent), *filter(None, sys.path)]),
     "OMP_NUM_THREADS": "1",
+    # a user's token is for a user's clusters
+    "RAY_AUTH_MODE": "disabled",
 }
 
 

@@ -18,7 +18,7 @@ from hwnas.search.executors import ExecutorContext, Outcome, Recipe
 from hwnas.search.executors._evaluation import Worker, required, understood
 
 _CONNECT_S = 5.0
-_PROBE_S = {"": 20.0, "ray://": 60.0}
+_PROBE_S = {"": 30.0, "ray://": 60.0}
 """By the address's beginning: for each client the cluster starts a process of its own."""
 
 _AUTO = "auto"

@@ -11,7 +11,7 @@ say what the search adds and not how many cores are free; with `--busy` it compu
 (CPU seconds of its process), and two workers need two free cores.
 
 Expected: the same bytes, and a speed-up of 1.9 with two workers, local or on Ray. What is left of 2
-is the start of the workers (half a second of CPU each on a quiet machine), and the end of each batch,
+is the start of the workers (half a second of CPU each), and the end of each batch,
 when a worker waits because the strategy proposes no more before it was told.
 """
 

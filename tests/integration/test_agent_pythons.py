@@ -45,7 +45,7 @@ def test_the_agent_profiles_a_space(
     )  # fmt: skip
     table = LatencyTable.read(tmp_path / "board" / f"profile_space-{runtime}-fp32-1t.json")
     assert {timing.layer for timing in table.layers} == set(space.catalog.layers[1:])
-    assert len(table.networks) == 4
+    assert len(table.networks) == 6
     for session in table.sessions:
         assert session.python.startswith(f"{python}.")
         assert session.runtime_version.startswith(version)

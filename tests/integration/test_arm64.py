@@ -163,7 +163,7 @@ def test_a_profile_yields_a_complete_table(device: Device, runtime: str, tmp_pat
     )  # fmt: skip
     table = LatencyTable.read(tmp_path / device.name / f"profile_space-{runtime}-fp32-1t.json")
     assert {timing.layer for timing in table.layers} == set(space.catalog.layers[1:])
-    assert len(table.networks) == 4
+    assert len(table.networks) == 6
     for session in table.sessions:
         assert session.runtime_version.startswith(VERSIONS[runtime])
         assert session.os.endswith("aarch64")

@@ -33,12 +33,13 @@ _results.one_thread()
 
 import numpy as np  # noqa: E402  (after the thread count is set)
 
+from benchmarks import _tabular  # noqa: E402
+from benchmarks._scaled_losses import between_extremes  # noqa: E402
 from hwnas import strategies  # noqa: E402
 from hwnas.catalog import FloatArray, IntArray  # noqa: E402
-from hwnas.estimators import EstimatorContext, create  # noqa: E402
+from hwnas.estimators import EstimatorContext  # noqa: E402
 from hwnas.pareto import hypervolume  # noqa: E402
 from hwnas.protocols import StrategyProblem  # noqa: E402
-from hwnas.search.feasibility import extremes  # noqa: E402
 from hwnas.spaces import load_space  # noqa: E402
 
 STRATEGIES = ("random", "nsga2")
@@ -68,39 +69,18 @@ class Problem:
 
 def tabular(path: Path) -> Problem:
     """A whole space from a file."""
-    with np.load(path) as content:
-        genes, cardinalities = content["genes"], content["cardinalities"].astype(np.int64)
-        objectives = content["objectives"].astype(float)
-    low, high = objectives.min(axis=0), objectives.max(axis=0)
-    scaled = (objectives - low) / (high - low)
-    reference = np.append(np.median(scaled[:, 0]), np.quantile(scaled[:, 1:], 0.9, axis=0))
-    position = {tuple(row): i for i, row in enumerate(genes.tolist())}
-    table = np.concatenate([scaled, np.full((1, scaled.shape[1]), np.nan)])
-
-    def losses(rows: IntArray) -> FloatArray:
-        return table[[position.get(tuple(row), -1) for row in rows.tolist()]]
-
+    table = _tabular.load(path)
+    scaled = np.concatenate([table.scaled, np.full((1, len(table.names)), np.nan)])
     return Problem(
-        path.stem.removeprefix("search_"), cardinalities, np.asarray, losses, reference,
-        hypervolume(scaled, reference),
+        table.name, table.cardinalities, np.asarray, lambda genes: scaled[table.rows(genes)],
+        table.reference, table.whole,
     )  # fmt: skip
 
 
 def once_for_all() -> Problem:
     """Parameters against MACs and peak memory in a real space."""
     space = load_space("ofa_mbv3_w1.0")
-    names = ("params", "macs", "peak_memory_bytes")
-    estimators = [create(name, EstimatorContext(space)) for name in names]
-    bounds = [extremes(space, estimator) for estimator in estimators]
-
-    def losses(rows: IntArray) -> FloatArray:
-        columns = [
-            (estimator.estimate(rows).mean - bound.minimum) / (bound.maximum - bound.minimum)
-            for estimator, bound in zip(estimators, bounds, strict=True)
-        ]
-        columns[0] = 1 - columns[0]
-        return np.stack(columns, axis=1)
-
+    losses = between_extremes(EstimatorContext(space), ("params", "macs", "peak_memory_bytes"))
     return Problem(
         "ofa_mbv3_w1.0: params, macs, peak_memory_bytes", space.cardinalities, space.canonical,
         losses, np.ones(3), 1.0,

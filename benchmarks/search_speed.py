@@ -31,15 +31,15 @@ _results.one_thread()
 
 import numpy as np  # noqa: E402  (after the thread count is set)
 
+from benchmarks._scaled_losses import between_extremes  # noqa: E402
 from benchmarks._search_peers import once_for_all_evolution, pymoo_nsga2  # noqa: E402
 from benchmarks.evaluation_speed import invented_table  # noqa: E402
 from hwnas import strategies  # noqa: E402
 from hwnas.catalog import FloatArray, IntArray  # noqa: E402
 from hwnas.devices import load_device  # noqa: E402
-from hwnas.estimators import EstimatorContext, create  # noqa: E402
+from hwnas.estimators import EstimatorContext  # noqa: E402
 from hwnas.pareto import hypervolume, non_dominated  # noqa: E402
 from hwnas.protocols import SearchSpace, StrategyProblem  # noqa: E402
-from hwnas.search.feasibility import extremes  # noqa: E402
 from hwnas.spaces import load_space  # noqa: E402
 
 TWO = ("params", "macs")
@@ -52,18 +52,7 @@ def losses_of(space: SearchSpace, names: Sequence[str]) -> Callable[[IntArray], 
     context = EstimatorContext(
         space, device=load_device("host"), tables={"fp32": invented_table(space)}
     )
-    estimators = [create(name, context) for name in names]
-    bounds = [extremes(space, estimator) for estimator in estimators]
-
-    def losses(genes: IntArray) -> FloatArray:
-        columns = [
-            (estimator.estimate(genes).mean - bound.minimum) / (bound.maximum - bound.minimum)
-            for estimator, bound in zip(estimators, bounds, strict=True)
-        ]
-        columns[0] = 1 - columns[0]
-        return np.stack(columns, axis=1)
-
-    return losses
+    return between_extremes(context, names)
 
 
 def volume(losses: FloatArray) -> float:

@@ -4,7 +4,7 @@ Errors are relative: networks of 1 ms and of 20 ms count alike, and so does thei
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from hwnas.errors import InputError
 
 PARTS = 7
 _LOG_MEAN = -3.0
+_WIDE = 2.08  # the 90 % quantile of an error over its mean size, of a normal and of a t alike
+_NORMAL_WIDE = 1.6449
+_TRUSTED = 16  # networks that a stated deviation is worth, before any is left out
 _EXPECTED_NOISE = 0.2  # of a variance of about 0.35 that all parts together have before
 
 
@@ -172,12 +175,13 @@ def calibrated(evidence: Evidence, learned: Calibration) -> Calibrated:
     )
     relative = AS_NORMAL * learned.noise
     error, deviation = _left_out(design - centre, values, mean, spread, noise=noise)
-    expected = evidence.expected_ms
+    expected, stds = evidence.expected_ms, np.hypot(unit * deviation, relative)
+    width = _width(unit * error / stds)
     return Calibrated(
-        posterior,
-        relative,
+        replace(posterior, covariance=width**2 * posterior.covariance),
+        width * relative,
         left_out_ms=evidence.measured_ms - unit * error * expected,
-        left_out_std_ms=expected * np.hypot(unit * deviation, relative),
+        left_out_std_ms=expected * width * stds,
     )
 
 
@@ -229,6 +233,16 @@ def _left_out(
     variances = np.maximum(np.einsum("ij,ij->i", rows @ spread, rows), 0.0)
     leverage = np.minimum(variances / noise, 1 - 1e-9)
     return (target - rows @ mean) / (1 - leverage), np.sqrt(variances / (1 - leverage))
+
+
+def _width(errors: FloatArray) -> float:
+    """What stated deviations are to be multiplied by, so that 90 % intervals hold 90 %.
+
+    Args:
+        errors: Of networks left out, as multiples of what was stated for them.
+    """
+    seen = _WIDE / _NORMAL_WIDE * float(np.abs(errors).mean())
+    return (len(errors) * seen + _TRUSTED) / (len(errors) + _TRUSTED)
 
 
 def _short(value: float) -> float:

@@ -23,7 +23,7 @@ from hwnas.profiling.session import Told, passing_session
 from hwnas.profiling.target import Target
 from hwnas.progress import Progress, silent
 
-_DISCIPLINE = Discipline(network_rounds=24)
+_DISCIPLINE = Discipline(network_rounds=24, network_passes=1, energy_blocks=2)
 _LEAST_FOR_SPREAD = 8  # visits; of fewer, quartiles say little
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 

@@ -14,7 +14,14 @@ from hwnas.measurement import Measurement, Samples
 from hwnas.profiling.assembly import without_drift
 from hwnas.profiling.measured_plan import Measured, measure_plan
 from hwnas.profiling.origin import now, origin
-from hwnas.profiling.plan import Discipline, Plan, Steadiness, groups, make_batch, network_model
+from hwnas.profiling.plan import (
+    Discipline,
+    Plan,
+    Steadiness,
+    make_batch,
+    network_model,
+    network_work,
+)
 from hwnas.profiling.sample_log import exclusive
 from hwnas.profiling.session import Session
 from hwnas.profiling.stability import review, settled
@@ -23,7 +30,7 @@ from hwnas.profiling.target import Target
 from hwnas.progress import Progress, silent
 
 NETWORK_DISCIPLINE = Discipline(network_rounds=16, steadiness=Steadiness(max_unsettled=1.0))
-"""Twice the visits of a table's networks; one that stays unsteady is measured as well as can be."""
+"""More visits than to a table's networks; one that stays unsteady is measured as well as can be."""
 
 _LOG = "samples.jsonl"
 
@@ -97,10 +104,9 @@ def _plan(
     rng = np.random.default_rng(seed)
     batches = []
     first = 0
-    named = [(network_model(i), layers) for i, layers in enumerate(networks)]
-    for group in groups(named):
+    for group, rounds in network_work(networks, rng, discipline=discipline):
         batch = make_batch(
-            group, canary=canary, rounds=discipline.network_rounds, rng=rng, first=first,
+            group, canary=canary, rounds=rounds, rng=rng, first=first,
             canary_every=discipline.canary_every,
         )  # fmt: skip
         first += len(batch.visits)

@@ -79,17 +79,21 @@ class Discipline:
         timing: Of each visit.
         layer_rounds: Visits to each layer.
         network_rounds: Visits to each whole network; even, for two interleaved halves.
+        network_passes: In how many stretches of time these are, each network beside others in
+            each: what a processor's caches and clock do changes by the minute, and does not slow
+            all networks down alike.
         canary_every: Visits between two visits to the canary network.
-        energy_blocks: Visits to each whole network that its energy is measured in too, where the
-            device has a meter; even, for two halves.
+        energy_blocks: Visits to each whole network in each pass that its energy is measured in
+            too, where the device has a meter; even in all passes, for two halves.
         steadiness: What counts as steady, and how often drifted stretches are measured again.
     """
 
     timing: Timing = Timing()
     layer_rounds: int = 5
-    network_rounds: int = 8
+    network_rounds: int = 12
+    network_passes: int = 2
     canary_every: int = 6
-    energy_blocks: int = 2
+    energy_blocks: int = 1
     steadiness: Steadiness = Steadiness()
 
 
@@ -197,9 +201,8 @@ def make_plan(
     told, unseen = choose_whole(space, rng, networks=networks, held_out=held_out)
     whole_networks = tuple(architecture_layers(space, row) for row in (*told, *unseen))
     models = [(layer_model(i), (layers[i],)) for i in rng.permutation(len(layers))]
-    whole = [(network_model(i), whole_networks[i]) for i in rng.permutation(len(whole_networks))]
     work = [(group, discipline.layer_rounds) for group in groups(models)]
-    work += [(group, discipline.network_rounds) for group in groups(whole)]
+    work += network_work(whole_networks, rng, discipline=discipline)
     batches = []
     first = 0
     for group, rounds in work:
@@ -210,6 +213,32 @@ def make_plan(
         first += len(batch.visits)
         batches.append(batch)
     return Plan(layers, whole_networks, len(told), chosen, tuple(batches))
+
+
+def network_work(
+    networks: Sequence[tuple[LayerSpec, ...]],
+    rng: np.random.Generator,
+    *,
+    discipline: Discipline,
+) -> list[tuple[dict[str, tuple[LayerSpec, ...]], int]]:
+    """Groups of whole networks, grouped anew in each pass, and the visits to each in a group.
+
+    Args:
+        networks: Layers of each; network ``i`` is model ``network<i>``.
+        rng: Of the groups.
+        discipline: How often, and in how many passes.
+    """
+    shares = [len(part) for part in np.array_split(
+        np.arange(discipline.network_rounds), discipline.network_passes
+    )]  # fmt: skip
+    return [
+        (group, rounds)
+        for rounds in shares
+        if rounds
+        for group in groups(
+            [(network_model(i), networks[i]) for i in rng.permutation(len(networks))]
+        )
+    ]
 
 
 def further_batches(

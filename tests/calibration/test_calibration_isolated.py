@@ -57,6 +57,14 @@ def test_intervals_cover_about_what_they_state(noise: float) -> None:
     assert 0.82 < np.mean(inside) < 0.995  # cautious where hardly anything is left unexplained
 
 
+def test_deviations_are_as_wide_as_leaving_each_network_out_shows() -> None:
+    given = evidence(noise=0.03)
+    found = calibrated(given, calibration(given))
+    away = np.abs(given.measured_ms - found.left_out_ms) / found.left_out_std_ms
+    # a normal error is 0.8 deviations away on average; what was stated before counts 16 networks
+    assert 0.7 < away.mean() < 0.9
+
+
 def test_another_unit_of_time_changes_nothing_but_the_unit() -> None:
     given, unseen = evidence(), networks(20, 3)
     fast = Evidence(LAYOUT, 1e-3 * ALONE, 0.5e-3, given.counts, 1e-3 * given.measured_ms)

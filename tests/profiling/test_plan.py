@@ -41,6 +41,21 @@ def test_every_layer_is_visited_in_every_round_and_every_network_in_its_rounds()
     assert all(models.count(f"network{i}") == 4 for i in range(3))
 
 
+def test_networks_are_visited_in_several_stretches_of_time_each_beside_others() -> None:
+    made = plan(load_space("mbv3_small_32"), networks=BATCH_MODELS + 2)
+    whole = [batch for batch in made.batches if any("network" in name for name in batch.models)]
+    company = [
+        frozenset(batch.models) for batch in whole if "network0" in batch.models
+    ]  # fmt: skip
+    assert len(company) == Discipline().network_passes == len(set(company)) == 2
+    for batch in whole:
+        assert all(
+            sum(model == name for _, model in batch.visits) == 2
+            for name in batch.models
+            if "network" in name
+        )
+
+
 def test_visits_are_numbered_through_all_batches() -> None:
     made = plan()
     numbers = [number for batch in made.batches for number, _ in batch.visits]

@@ -108,9 +108,9 @@ def test_a_stopped_search_again_ends_with_the_same_bytes(here):
 
 def test_a_search_again_can_be_searched_again(here):
     research(
-        "runs/tiny", "runs/second", budgets=[f"params<={median(load_run('runs/tiny'), 'params')}"]
+        "runs/tiny", "runs/within", budgets=[f"params<={median(load_run('runs/tiny'), 'params')}"]
     )
-    third = research("runs/second", "runs/third", budgets=[])
+    third = research("runs/within", "runs/third", budgets=[])
     assert third.complete.sum() == load_run("runs/tiny").complete.sum()
 
 

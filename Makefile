@@ -1,10 +1,12 @@
 # make quickstart   profile this machine, search, plot and export: the main job, in minutes
 # make test         the whole gate: lint, types, layering, tests
+# make bench        every measurement that needs this machine alone, hours
+# make bench-published DATA=folder   those on measurements that others published
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check bench clean
+.PHONY: quickstart test check bench bench-published clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/hwnas quickstart
@@ -19,22 +21,23 @@ test: check
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python -m benchmarks.evaluation_speed
-	$(BIN)/python -m benchmarks.nsga2_vs_random
-	$(BIN)/python -m benchmarks.lowering
-	$(BIN)/python -m benchmarks.peak_memory
-	for runtime in onnxruntime litert; do for precision in fp32 int8; do \
-		$(BIN)/python -m benchmarks.latency_table --space mbv3_small_32 \
-			--runtime $$runtime --precision $$precision && \
-		$(BIN)/python -m benchmarks.latency_table --space ofa_mbv3_w1.0 \
-			--resolution 160 192 224 --runtime $$runtime --precision $$precision || exit 1; \
-	done; done
-	$(BIN)/python -m benchmarks.transport_overhead
-	$(BIN)/python -m benchmarks.disturbed_profile
-	$(BIN)/python -m benchmarks.quickstart
-	$(BIN)/python -m benchmarks.int8
-	$(BIN)/python -m benchmarks.int8_wide
-	$(BIN)/python -m benchmarks.int8_front
+	for name in evaluation_speed calibration_speed nsga2_vs_random search_speed search_loop search_exact \
+			search_parallel search_halving lowering peak_memory transport_overhead disturbed_profile \
+			quickstart transferred_table search_confidence node_times int8 int8_wide int8_front; do \
+		$(BIN)/python -m benchmarks.$$name || exit 1; \
+	done
+	for precision in fp32 int8; do \
+		$(BIN)/python -m benchmarks.latency_table --precision $$precision || exit 1; \
+	done
+
+bench-published: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.latency_calibration --data $(DATA)/latency_fbnet.npz $(DATA)/latency_nb201.npz
+	for space in fbnet nb201; do \
+		$(BIN)/python -m benchmarks.latency_transfer --library $(DATA)/latency_$$space.npz \
+			--target $(DATA)/latency_$$space.npz || exit 1; \
+	done
+	$(BIN)/python -m benchmarks.imagenet_predictor --rows $(DATA)/ofa_mbv3_w1.0_imagenet.jsonl
+	$(BIN)/python -m benchmarks.search_tabular --problem $(DATA)/search_*.npz
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

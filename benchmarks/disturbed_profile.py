@@ -40,9 +40,10 @@ from hwnas.latency_table import LatencyTable  # noqa: E402
 from hwnas.layers import LayerSpec  # noqa: E402
 from hwnas.measurement import Measurement, Samples  # noqa: E402
 from hwnas.profiling.assembly import extend, without_drift  # noqa: E402
+from hwnas.profiling.discipline import Discipline  # noqa: E402
 from hwnas.profiling.job import lowered_job  # noqa: E402
 from hwnas.profiling.measured_plan import Measured, measure_plan  # noqa: E402
-from hwnas.profiling.plan import CANARY, Batch, Discipline, Plan, make_batch, make_plan  # noqa: E402
+from hwnas.profiling.plan import CANARY, Batch, Plan, make_batch, make_plan  # noqa: E402
 from hwnas.profiling.records import Visit  # noqa: E402
 from hwnas.profiling.session import Session, Told  # noqa: E402
 from hwnas.profiling.stability import review, settled  # noqa: E402

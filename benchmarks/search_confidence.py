@@ -37,8 +37,8 @@ from hwnas.estimators import EstimatorContext, create  # noqa: E402
 from hwnas.latency_table import BoundLatencyTable, LatencyTable, find_table  # noqa: E402
 from hwnas.measurement import Measurement  # noqa: E402
 from hwnas.problem import Budget, Objective  # noqa: E402
+from hwnas.profiling.discipline import Discipline  # noqa: E402
 from hwnas.profiling.networks import NETWORK_DISCIPLINE, measure_networks  # noqa: E402
-from hwnas.profiling.plan import Discipline  # noqa: E402
 from hwnas.profiling.target import Target  # noqa: E402
 from hwnas.protocols import Estimate, Estimator, SearchSpace, architecture_layers  # noqa: E402
 from hwnas.search import Run, RunConfig, extremes, search  # noqa: E402

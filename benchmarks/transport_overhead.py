@@ -35,7 +35,7 @@ from hwnas.devices import Device, load_device, reachable  # noqa: E402
 from hwnas.graphs import onnx  # noqa: E402
 from hwnas.layer_weights import random_weights  # noqa: E402
 from hwnas.profiling import measure_models  # noqa: E402
-from hwnas.profiling.plan import Discipline  # noqa: E402
+from hwnas.profiling.discipline import Discipline  # noqa: E402
 from hwnas.protocols import architecture_layers  # noqa: E402
 from hwnas.spaces import load_space  # noqa: E402
 

@@ -8,7 +8,8 @@ import numpy as np
 from hwnas import plugins
 from hwnas.devices import Device
 from hwnas.layer_weights import random_weights
-from hwnas.profiling.plan import Batch, Timing, is_layer_model, metered_visits
+from hwnas.profiling.discipline import Timing
+from hwnas.profiling.plan import Batch, is_layer_model, metered_visits
 from hwnas.profiling.target import Target
 
 _START_S = 120.0

@@ -15,9 +15,10 @@ from hwnas.errors import InputError, UnsteadyWarning
 from hwnas.latency_table import LatencyTable
 from hwnas.measurement import DeviceState, Measurement, Samples
 from hwnas.profiling.assembly import without_drift
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.job import lowered_job
 from hwnas.profiling.origin import first_header, now, origin
-from hwnas.profiling.plan import CANARY, Batch, Discipline, make_batch
+from hwnas.profiling.plan import CANARY, Batch, make_batch
 from hwnas.profiling.records import Closing, Header, Visit
 from hwnas.profiling.session import Told, passing_session
 from hwnas.profiling.target import Target

@@ -8,9 +8,10 @@ from pathlib import Path
 from hwnas.errors import InputError
 from hwnas.latency_table import LatencyTable
 from hwnas.measurement import DeviceState, Samples
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.job import Job, lowered_job
 from hwnas.profiling.origin import first_header
-from hwnas.profiling.plan import Batch, Discipline, Plan
+from hwnas.profiling.plan import Batch, Plan
 from hwnas.profiling.records import Closing, Header, Record, Visit, Waiting, parse_line
 from hwnas.profiling.sample_log import SampleLog
 from hwnas.profiling.session import Session

@@ -12,16 +12,10 @@ from hwnas.latency_table import LatencyTable
 from hwnas.layers import LayerSpec
 from hwnas.measurement import Measurement, Samples
 from hwnas.profiling.assembly import without_drift
+from hwnas.profiling.discipline import Discipline, Steadiness
 from hwnas.profiling.measured_plan import Measured, measure_plan
 from hwnas.profiling.origin import now, origin
-from hwnas.profiling.plan import (
-    Discipline,
-    Plan,
-    Steadiness,
-    make_batch,
-    network_model,
-    network_work,
-)
+from hwnas.profiling.plan import Plan, make_batch, network_model, network_work
 from hwnas.profiling.sample_log import exclusive
 from hwnas.profiling.session import Session
 from hwnas.profiling.stability import review, settled

@@ -6,7 +6,7 @@ from importlib import metadata
 
 from hwnas.errors import DeviceError
 from hwnas.measurement import DeviceState, Provenance, Stability
-from hwnas.profiling.plan import Discipline
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.records import Header
 
 

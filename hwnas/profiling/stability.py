@@ -10,16 +10,8 @@ import numpy as np
 
 from hwnas.errors import UnstableError, UnsteadyWarning
 from hwnas.measurement import Samples, Stability
-from hwnas.profiling.plan import (
-    CANARY,
-    OVERHEAD,
-    Batch,
-    Discipline,
-    Plan,
-    Steadiness,
-    further_batches,
-    is_layer_model,
-)
+from hwnas.profiling.discipline import Discipline, Steadiness
+from hwnas.profiling.plan import CANARY, OVERHEAD, Batch, Plan, further_batches, is_layer_model
 
 _DIGITS = 6  # of milliseconds, as in a table
 _ENOUGH = 0.5  # of the visits that were planned for a model

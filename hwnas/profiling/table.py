@@ -13,10 +13,11 @@ from hwnas.files import STRICT, digest, parse, read_json, write_json
 from hwnas.latency_table import LatencyTable, profile_command, table_path
 from hwnas.measurement import Stability
 from hwnas.profiling.assembly import extend
+from hwnas.profiling.discipline import Discipline, Steadiness
 from hwnas.profiling.fitting import LEAST_HELD_OUT, fitted
 from hwnas.profiling.measured_plan import Measured, measure_plan
 from hwnas.profiling.origin import now, origin
-from hwnas.profiling.plan import Discipline, Plan, Steadiness, make_plan
+from hwnas.profiling.plan import Plan, make_plan
 from hwnas.profiling.sample_log import exclusive
 from hwnas.profiling.session import Session
 from hwnas.profiling.stability import review, settled

@@ -24,8 +24,9 @@ from hwnas.latency_table import (
 )
 from hwnas.measurement import Measurement
 from hwnas.profiling.choice import distinct
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.networks import NETWORK_DISCIPLINE
-from hwnas.profiling.plan import Discipline, choose_canary
+from hwnas.profiling.plan import choose_canary
 from hwnas.profiling.sample_log import exclusive
 from hwnas.profiling.table import HELD_OUT, empty_table
 from hwnas.profiling.target import Target

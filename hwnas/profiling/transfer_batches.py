@@ -8,8 +8,8 @@ from hwnas.files import STRICT, digest, parse, read_json, to_plain, write_json
 from hwnas.latency_table import LatencyTable
 from hwnas.layers import LayerSpec
 from hwnas.measurement import Measurement
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.networks import measure_networks
-from hwnas.profiling.plan import Discipline
 from hwnas.profiling.target import Target
 from hwnas.progress import Progress
 

@@ -14,8 +14,8 @@ from hwnas.errors import FileFormatError, InputError
 from hwnas.latency_table import LatencyTable, NetworkTiming
 from hwnas.layers import LayerSpec
 from hwnas.measurement import DeviceState, Measurement, Provenance
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.networks import NETWORK_DISCIPLINE, measure_networks
-from hwnas.profiling.plan import Discipline
 from hwnas.profiling.quality import coverage_90, mape
 from hwnas.profiling.sample_log import SampleLog
 from hwnas.profiling.target import Target

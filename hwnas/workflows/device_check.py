@@ -19,8 +19,9 @@ from hwnas.errors import (
 from hwnas.layers import LayerSpec
 from hwnas.measurement import Measurement, Samples
 from hwnas.profiling import harnesses
+from hwnas.profiling.discipline import Timing
 from hwnas.profiling.job import lowered_job
-from hwnas.profiling.plan import BATCH_BYTES, Batch, Timing, network_model
+from hwnas.profiling.plan import BATCH_BYTES, Batch, network_model
 from hwnas.profiling.records import Header, Visit
 from hwnas.profiling.session import Told, passing_session
 from hwnas.profiling.target import Target

@@ -14,8 +14,9 @@ from hwnas.latency_table import LatencyTable
 from hwnas.measurement import Measurement
 from hwnas.pareto import domination_probability, noise_aware_front
 from hwnas.problem import split_device
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.networks import NETWORK_DISCIPLINE, measure_networks
-from hwnas.profiling.plan import Discipline, choose_canary
+from hwnas.profiling.plan import choose_canary
 from hwnas.profiling.target import Target
 from hwnas.progress import Progress, silent
 from hwnas.protocols import architecture_layers

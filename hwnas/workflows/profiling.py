@@ -7,7 +7,7 @@ from hwnas.devices import Device, load_device
 from hwnas.errors import InputError
 from hwnas.latency_table import EnergyFit, LatencyTable, Quality, table_path
 from hwnas.measurement import Measurement
-from hwnas.profiling.plan import Discipline, Steadiness
+from hwnas.profiling.discipline import Discipline, Steadiness
 from hwnas.progress import Progress, silent
 from hwnas.protocols import SearchSpace
 from hwnas.workflows.experiment import SpaceSection

@@ -11,7 +11,7 @@ from hwnas import profiling
 from hwnas.devices import Device, load_device
 from hwnas.errors import HwnasError, InputError, TransportError
 from hwnas.latency_table import LatencyTable
-from hwnas.profiling.plan import Discipline
+from hwnas.profiling.discipline import Discipline
 from hwnas.progress import Progress, silent
 from hwnas.workflows.known_devices import unreachable_because
 from hwnas.workflows.profiling import profile_space, space_to_profile

@@ -7,8 +7,8 @@ from hwnas.devices import load_device
 from hwnas.errors import FileFormatError, InputError
 from hwnas.imported_table import AnyTable, ImportedLatencyTable, read_table
 from hwnas.latency_table import LatencyTable, profile_command, table_path
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.networks import NETWORK_DISCIPLINE
-from hwnas.profiling.plan import Discipline
 from hwnas.profiling.table import HELD_OUT
 from hwnas.profiling.transfer import MEASUREMENTS, transfer_table
 from hwnas.progress import Progress, silent

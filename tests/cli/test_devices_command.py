@@ -11,7 +11,7 @@ import pytest
 
 from hwnas import workflows
 from hwnas.devices import load_device
-from hwnas.profiling.plan import Discipline, Steadiness
+from hwnas.profiling.discipline import Discipline, Steadiness
 
 SPACE = Path(__file__).parents[1] / "data" / "profile_space.toml"
 UNREACHABLE = 'title = "Away"\ntransport = "ssh"\n[options]\nhost = "127.0.0.1"\nport = 1\n'
@@ -163,7 +163,7 @@ def measured(devices):
         (devices / f"{name}.toml").write_text('title = "This machine"\n')
     done = workflows.profile_devices(
         ["one", "two"], SPACE, networks=3,
-        discipline=Discipline(layer_rounds=1, network_rounds=2, steadiness=anyhow),
+        discipline=Discipline(layer_rounds=3, network_rounds=4, steadiness=anyhow),
     )  # fmt: skip
     assert [one.error for one in done] == [None, None]
     return devices

@@ -21,7 +21,7 @@ from hwnas.graphs import onnx
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.profiling import harnesses, measure_models
-from hwnas.profiling.plan import Discipline, Timing
+from hwnas.profiling.discipline import Discipline, Timing
 from hwnas.profiling.records import Closing, Header, Refusal, Visit, Waiting, parse_line
 from hwnas.profiling.target import Target
 

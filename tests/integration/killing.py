@@ -26,7 +26,7 @@ from pathlib import Path
 from hwnas.devices import load_device
 from hwnas.errors import HwnasError
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.spaces import load_space
 
 timing = Timing(

@@ -7,27 +7,35 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from searching import ENVIRONMENT
 
 _RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 
 
+class Addresses(NamedTuple):
+    """Of a cluster: for its own nodes, and for clients that are none."""
+
+    node: str
+    client: str
+
+
 @contextmanager
-def ray_cluster() -> Iterator[str]:
+def ray_cluster() -> Iterator[Addresses]:
     """Start a cluster that shares nothing with any other, and end it.
 
     Yields:
-        Its address.
+        Its addresses.
     """
     # paths of sockets may not be long
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    port = free_port()
+    port, client_port = free_port(), free_port()
     with subprocess.Popen(
         [*_RAY, "start", "--head", "--block", f"--port={port}", "--node-ip-address=127.0.0.1",
          "--num-cpus=2", "--object-store-memory=80000000", "--include-dashboard=false",
          "--disable-usage-stats", "--min-worker-port=0", "--max-worker-port=0",
-         f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}"],
+         f"--ray-client-server-port={client_port}", f"--temp-dir={folder}"],
         env=ENVIRONMENT,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as cluster:  # fmt: skip
@@ -39,7 +47,7 @@ def ray_cluster() -> Iterator[str]:
                     break
             else:
                 raise RuntimeError("".join(said))
-            yield f"127.0.0.1:{port}"
+            yield Addresses(f"127.0.0.1:{port}", f"ray://127.0.0.1:{client_port}")
         finally:
             cluster.terminate()
             cluster.communicate(timeout=60)

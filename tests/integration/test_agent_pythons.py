@@ -8,7 +8,7 @@ import pytest
 from hwnas.devices import load_device
 from hwnas.latency_table import LatencyTable
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.spaces import load_space
 
 PROJECT = Path(__file__).parents[2]

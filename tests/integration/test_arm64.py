@@ -20,7 +20,7 @@ from hwnas.devices import Device, load_device, transports
 from hwnas.latency_table import LatencyTable
 from hwnas.layer_weights import random_weights
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.spaces import load_space
 
 PROJECT = Path(__file__).parents[2]

@@ -24,8 +24,8 @@ from hwnas.latency_table import LatencyTable
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.profiling import measure_models
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.harnesses._benchmark_output import Reader
-from hwnas.profiling.plan import Discipline
 from hwnas.profiling.records import Visit, parse_line
 from hwnas.spaces import load_space
 
@@ -38,7 +38,7 @@ from pathlib import Path
 from hwnas.devices import load_device
 from hwnas.errors import TransportError
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness
+from hwnas.profiling.discipline import Discipline, Steadiness
 from hwnas.spaces import load_space
 
 # a busy machine's times are not to be believed, and are not what is tested

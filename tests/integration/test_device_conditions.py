@@ -14,7 +14,7 @@ from hwnas.devices import Device, load_device
 from hwnas.errors import ConditionsError
 from hwnas.latency_table import LatencyTable
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.spaces import load_space
 
 SPACE = load_space(Path(__file__).parents[1] / "data" / "profile_space.toml")

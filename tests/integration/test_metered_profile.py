@@ -29,7 +29,7 @@ from hwnas.latency_table import LatencyTable
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.profiling import measure_model, profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.spaces import load_space
 from hwnas.workflows import Experiment, energy_sentence, search
 from hwnas.workflows.experiment import DeviceSection, SearchSection, SpaceSection

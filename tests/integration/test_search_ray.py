@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -45,15 +44,17 @@ def actors():
     return found
 
 
-def test_a_cluster_leaves_the_bytes_of_a_search_without_it(tmp_path, serial, cluster):
-    code, errors = finish(tmp_path, 2, *on(cluster))
+@pytest.mark.parametrize("kind", ["node", "client"])
+def test_a_cluster_leaves_the_bytes_of_a_search_without_it(tmp_path, serial, cluster, kind):
+    code, errors = finish(tmp_path, 2, *on(getattr(cluster, kind)))
     assert code == 0, errors
     assert content(tmp_path) == serial
 
 
-def test_a_worker_on_the_cluster_that_is_killed_loses_nothing(tmp_path, serial, cluster):
+@pytest.mark.parametrize("kind", ["node", "client"])
+def test_a_worker_on_the_cluster_that_is_killed_loses_nothing(tmp_path, serial, cluster, kind):
     before = set(actors())
-    with start(tmp_path, 30, *on(cluster)) as process:
+    with start(tmp_path, 30, *on(getattr(cluster, kind))) as process:
         while process.poll() is None and not set(actors()) - before:
             time.sleep(0.01)
         os.kill((set(actors()) - before).pop(), signal.SIGKILL)
@@ -63,27 +64,6 @@ def test_a_worker_on_the_cluster_that_is_killed_loses_nothing(tmp_path, serial, 
 
 
 def test_more_workers_than_the_cluster_has_cores_are_refused(tmp_path, cluster):
-    code, errors = finish(tmp_path, 0, *on(cluster, 3))
+    code, errors = finish(tmp_path, 0, *on(cluster.node, 3))
     assert code == 1
     assert "has 2 processor cores, which are too few for 3 workers" in errors
-
-
-def test_an_address_where_nothing_listens_is_refused_in_a_sentence(tmp_path):
-    code, errors = finish(tmp_path, 0, *on("127.0.0.1:9"))
-    assert code == 1
-    assert errors.startswith("No Ray cluster answers at 127.0.0.1:9 (Connection refused)")
-
-
-def test_an_address_that_accepts_and_says_nothing_is_given_up(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        code, errors = finish(tmp_path, 0, *on(address))
-    assert code == 1
-    assert errors.startswith(f"No Ray cluster answers at {address} (nothing for")
-
-
-@pytest.mark.parametrize("address", ["somewhere", "127.0.0.1:port", ":6379"])
-def test_what_is_no_address_is_refused(tmp_path, address):
-    code, errors = finish(tmp_path, 0, *on(address))
-    assert code == 1
-    assert "is no address of a Ray cluster; expected HOST:PORT" in errors

@@ -11,7 +11,7 @@ from sshd import Server, sshd, wait_until_idle
 
 from hwnas import workflows
 from hwnas.errors import TransportError
-from hwnas.profiling.plan import Discipline, Steadiness
+from hwnas.profiling.discipline import Discipline, Steadiness
 from hwnas.workflows.device_check import Link
 
 SPACE = Path(__file__).parents[1] / "data" / "profile_space.toml"

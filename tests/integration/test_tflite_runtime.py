@@ -16,7 +16,7 @@ from hwnas.latency_table import LatencyTable
 from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.profiling import measure_model, profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.protocols import architecture_layers
 from hwnas.reference_networks import reference_network
 from hwnas.runtimes import litert

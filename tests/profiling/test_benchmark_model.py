@@ -16,10 +16,11 @@ from hwnas.devices.descriptor import Measuring, Option
 from hwnas.errors import DeviceError, FileFormatError, InputError
 from hwnas.measurement import DeviceState, Samples
 from hwnas.profiling import harnesses
+from hwnas.profiling.discipline import Timing
 from hwnas.profiling.harnesses._benchmark_output import Reader, must_delegate
 from hwnas.profiling.harnesses.benchmark_model import BenchmarkModel
 from hwnas.profiling.job import Job
-from hwnas.profiling.plan import OVERHEAD, Timing
+from hwnas.profiling.plan import OVERHEAD
 from hwnas.profiling.records import (
     Closing,
     Conditions,

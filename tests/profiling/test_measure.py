@@ -13,7 +13,7 @@ from hwnas.layer_weights import random_weights
 from hwnas.layers import LayerSpec
 from hwnas.measurement import Samples
 from hwnas.profiling import measure_model, measure_models
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 
 HOST = load_device("host")
 QUICK = Discipline(

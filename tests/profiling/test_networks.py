@@ -10,8 +10,9 @@ import pytest
 from hwnas.devices import load_device
 from hwnas.errors import InputError
 from hwnas.measurement import Provenance
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.profiling.networks import measure_networks
-from hwnas.profiling.plan import Discipline, Steadiness, Timing, choose_canary
+from hwnas.profiling.plan import choose_canary
 from hwnas.profiling.table import empty_table
 from hwnas.profiling.target import Target
 from hwnas.protocols import architecture_layers

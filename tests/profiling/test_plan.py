@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 
 from hwnas.layers import macs
+from hwnas.profiling.discipline import Discipline
 from hwnas.profiling.plan import (
     BATCH_BYTES,
     BATCH_MODELS,
     CANARY,
     OVERHEAD,
-    Discipline,
     Plan,
     choose_canary,
     make_batch,

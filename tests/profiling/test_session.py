@@ -11,17 +11,10 @@ from ai_edge_litert.interpreter import Interpreter
 from hwnas.devices import load_device
 from hwnas.layers import LayerSpec
 from hwnas.profiling import profile
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.profiling.job import lowered_job
 from hwnas.profiling.measure import measure_model
-from hwnas.profiling.plan import (
-    OVERHEAD,
-    Batch,
-    Discipline,
-    Steadiness,
-    Timing,
-    layer_model,
-    network_model,
-)
+from hwnas.profiling.plan import OVERHEAD, Batch, layer_model, network_model
 from hwnas.profiling.target import Target
 from hwnas.spaces import load_space
 

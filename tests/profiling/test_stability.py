@@ -6,7 +6,8 @@ import pytest
 from hwnas.errors import UnstableError, UnsteadyWarning
 from hwnas.layers import LayerSpec
 from hwnas.measurement import Samples
-from hwnas.profiling.plan import CANARY, OVERHEAD, Batch, Discipline, Plan, Steadiness
+from hwnas.profiling.discipline import Discipline, Steadiness
+from hwnas.profiling.plan import CANARY, OVERHEAD, Batch, Plan
 from hwnas.profiling.stability import in_turn, review, settled
 
 LIMITS = Steadiness()

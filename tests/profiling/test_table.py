@@ -23,7 +23,7 @@ from hwnas.errors import (
 )
 from hwnas.latency_table import LatencyTable
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.profiling.sample_log import exclusive
 from hwnas.protocols import SearchSpace
 from hwnas.spaces import load_space

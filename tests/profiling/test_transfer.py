@@ -12,7 +12,7 @@ from hwnas.errors import FileFormatError, InputError
 from hwnas.imported_table import read_table
 from hwnas.latency_table import LatencyTable
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.profiling.transfer import transfer_table
 from hwnas.spaces import load_space
 

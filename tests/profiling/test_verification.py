@@ -10,7 +10,7 @@ from hwnas.latency_table import LatencyTable, LayerTiming, Quality
 from hwnas.layers import LayerSpec
 from hwnas.measurement import DeviceState, Measurement, Provenance, Samples
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.profiling.target import Target
 from hwnas.profiling.verification import (
     compared,

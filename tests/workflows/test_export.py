@@ -11,7 +11,7 @@ from hwnas.devices import load_device
 from hwnas.errors import HwnasWarning, InputError
 from hwnas.latency_table import LatencyTable
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.runtimes import litert, onnxruntime
 from hwnas.spaces.precision_choice import base_space
 from hwnas.training.evaluation import batches_at

@@ -15,7 +15,7 @@ from hwnas import workflows
 from hwnas.devices import load_device
 from hwnas.errors import BudgetError, InputError, RunError, RunInUseError, UnknownNameError
 from hwnas.profiling import profile
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.search import departures, locked
 from hwnas.search.finalists import FINALISTS
 from hwnas.spaces import load_space
@@ -152,7 +152,7 @@ def test_a_killed_measurement_goes_on_and_loses_nothing(folder):
     searched()
     client = f"""
 from hwnas import workflows
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 timing = Timing(warm_up_runs=1, min_samples=2, max_samples=3, visit_ms=2.0, min_sample_us=500.0)
 workflows.measure_finalists(
     "run", discipline=Discipline(timing, network_rounds=30, steadiness={ANYHOW!r}),

@@ -5,7 +5,7 @@ import pytest
 
 from hwnas import workflows
 from hwnas.errors import InputError, TransportError
-from hwnas.profiling.plan import Discipline, Steadiness
+from hwnas.profiling.discipline import Discipline, Steadiness
 from hwnas.workflows.several_devices import Profiled
 
 SPACE = Path(__file__).parents[1] / "data" / "profile_space.toml"

@@ -8,7 +8,7 @@ from hwnas.cli import main
 from hwnas.devices import load_device
 from hwnas.errors import InputError
 from hwnas.latency_table import LatencyTable
-from hwnas.profiling.plan import Discipline, Steadiness, Timing
+from hwnas.profiling.discipline import Discipline, Steadiness, Timing
 from hwnas.progress import silent
 from hwnas.spaces import load_space
 from hwnas.workflows.profiling import profile_space

@@ -103,26 +103,40 @@ def _skip(channels: int, out_channels: int, before: int, after: int) -> tuple[fl
 
 
 def _with_unused(genes: IntArray, counts: FloatArray, layout: Layout) -> Description:
-    """Operations again, as far as the cell's output depends on them; and cells without a path.
+    """Operations again, as far as the cell's output depends on them, and what graphs cost beside.
 
-    Some runtimes leave out what nothing depends on.
+    Some runtimes leave out what nothing depends on, such as all of a cell without a path. A node's
+    sum that a skip or a pool reads as it is cannot be fused away into the ReLU that every
+    convolution begins with; where it costs more, this may be why.
     """
     used, connected = used_operations(genes)
     kinds = int(layout.kinds.max()) + 1
     again = one_hot(used, np.full(len(_EDGES), kinds))
-    quantities = np.zeros((2 * len(layout) + 1, 8))
+    quantities = np.zeros((2 * len(layout) + 3, 9))
     for block in (0, 1):
         rows = slice(block * len(layout), (block + 1) * len(layout))
         quantities[rows, 4 * block : 4 * block + 4] = _cell_quantities(layout.kinds)
+    quantities[-2:, 8] = 1
     return Description(
         "nasbench201",
-        np.column_stack([counts, again, ~connected]),
+        np.column_stack([counts, again, ~connected, kept_nodes(used)]),
         Layout(
-            np.concatenate([layout.positions, layout.positions, [layout.positions.mean()]]),
-            np.concatenate([layout.kinds, layout.kinds + kinds, [2 * kinds]]),
+            np.concatenate([layout.positions, layout.positions, [layout.positions.mean(), 1, 2]]),
+            np.concatenate([layout.kinds, layout.kinds + kinds, 2 * kinds + np.array([0, 1, 1])]),
         ),
         quantities,
     )
+
+
+def kept_nodes(used: IntArray) -> np.ndarray:
+    """Whether a skip or a pool reads nodes 1 and 2 as they are, shape (networks, 2).
+
+    Args:
+        used: Genes without the operations that the output does not depend on.
+    """
+    as_it_is = np.isin(used, (_SKIP, _POOL))
+    starts = np.array([start for start, _ in _EDGES])
+    return np.stack([as_it_is[:, starts == node].any(axis=1) for node in (1, 2)], axis=1)
 
 
 def used_operations(genes: IntArray) -> tuple[IntArray, np.ndarray]:

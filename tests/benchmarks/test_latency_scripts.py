@@ -133,9 +133,11 @@ def test_wrong_files_are_refused_in_one_sentence_each(tmp_path):
 SPACES = """
 import json
 import numpy as np
-from benchmarks._latency_spaces import fbnet_quantities, used_operations
+from benchmarks._latency_spaces import fbnet_quantities, kept_nodes, used_operations
 used, connected = used_operations(np.array([[3, 1, 4, 0, 0, 0], [2, 0, 1, 3, 2, 0]]))
-print(json.dumps([used.tolist(), connected.tolist(), fbnet_quantities()[[0, 8]].tolist()]))
+kept = kept_nodes(np.array([[1, 4, 2, 1, 4, 3], [3, 3, 1, 0, 2, 4], [2, 2, 2, 2, 2, 2]]))
+sizes = fbnet_quantities()[[0, 8]]
+print(json.dumps([used.tolist(), connected.tolist(), kept.tolist(), sizes.tolist()]))
 """
 
 
@@ -144,10 +146,12 @@ def test_unused_operations_and_sizes_are_those_worked_out_by_hand():
         [sys.executable, "-W", "error", "-c", SPACES],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
-    used, connected, (block, skip) = json.loads(done.stdout)
+    used, connected, kept, (block, skip) = json.loads(done.stdout)
     # no edge reaches the output; the edge between the inner nodes leads to one that has no way out
     assert used == [[0] * 6, [2, 0, 0, 3, 2, 0]]
     assert connected == [False, True]
+    # node 1 has a pool to the output or a skip to node 2; node 2 a pool; convolutions do not count
+    assert kept == [[True, False], [True, True], [False, False]]
     # 3x3, 16 channels throughout, 32 px: two pointwise convolutions and a depthwise one
     pixels = 32 * 32
     assert block == [

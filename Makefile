@@ -18,7 +18,8 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest
+	# two threads on two cores wait for each other longer than they work
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 bench: $(VENV)/.installed-dev
 	for name in evaluation_speed calibration_speed nsga2_vs_random search_speed search_loop search_exact \

@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -23,14 +23,25 @@ _ORDER = (
     "quickstart", "devices", "profile", "tables", "train", "search", "resume", "front", "plot",
     "export", "measure", "run",
 )  # fmt: skip
+_INTERRUPTED = 130  # as shells say of a process that SIGINT ended
 
 
-class _InOrder(TyperGroup):
-    """Commands in the order of a user's work, also those that have commands of their own."""
+class _Commands(TyperGroup):
+    """In the order of a user's work, also those that have commands of their own."""
 
     def list_commands(self, ctx: object) -> list[str]:
         del ctx
         return _commands()
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; of an interrupt, which typer would pass over in silence, tell."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            again = "`hwnas resume`" if ctx.invoked_subcommand == "search" else "the same command"
+            kept = "What was measured and evaluated is kept"
+            typer.echo(f"Interrupted. {kept}, and {again} goes on with it.", err=True)
+            raise typer.Exit(_INTERRUPTED) from interrupt
 
 
 def _commands() -> list[str]:
@@ -39,7 +50,7 @@ def _commands() -> list[str]:
 
 
 app = typer.Typer(
-    cls=_InOrder, help=_HELP, no_args_is_help=True, rich_markup_mode="rich",
+    cls=_Commands, help=_HELP, no_args_is_help=True, rich_markup_mode="rich",
     pretty_exceptions_enable=False, add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
@@ -97,9 +108,6 @@ def _run(given: Sequence[str], *, debug: bool) -> None:
             raise
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. What was measured and evaluated is kept.", err=True)
-        sys.exit(130)
 
 
 def _show_warning(

@@ -34,7 +34,7 @@ Data = Annotated[
     str,
     typer.Option(
         help="Images to learn: fashion_mnist_10k (shipped), a folder with class/image.png, "
-        "or an .npz file."
+        "an .npz file, or hf:NAME of Hugging Face's hub."
     ),
 ]
 Executor = Annotated[
@@ -50,5 +50,8 @@ Workers = Annotated[
 ]
 RayAddress = Annotated[
     str, typer.Option(help="Of a Ray cluster: HOST:PORT, ray://HOST:PORT, or auto.")
+]
+RayTimeout = Annotated[
+    float, typer.Option(min=0.1, help="Seconds that the Ray cluster may take to answer at all.")
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]

@@ -30,6 +30,14 @@ def command(
         str | None,
         typer.Option(help="Of a Ray cluster.", show_default="that of the search"),
     ] = None,
+    ray_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Seconds that the Ray cluster may take to answer at all.",
+            show_default="those of the search",
+        ),
+    ] = None,
 ) -> None:
     """Go on with an interrupted search.
 
@@ -40,6 +48,7 @@ def command(
 
     with progress_bars() as bars:
         resumed = workflows.resume(
-            run, executor=executor, workers=workers, ray_address=ray_address, on_progress=bars
-        )
+            run, executor=executor, workers=workers, ray_address=ray_address,
+            ray_timeout_s=ray_timeout, on_progress=bars,
+        )  # fmt: skip
     show_front(resumed)

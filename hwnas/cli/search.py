@@ -22,7 +22,8 @@ _KEPT = (
 )  # fmt: skip
 _CHANGES = {
     "strategy": "strategy", "population": "batch", "executor": "executor", "workers": "workers",
-    "ray_address": "ray_address", "measure_finalists": "measure_finalists",
+    "ray_address": "ray_address", "ray_timeout": "ray_timeout_s",
+    "measure_finalists": "measure_finalists",
 }  # fmt: skip
 
 
@@ -141,9 +142,20 @@ def command(
             show_default="all in full",
         ),
     ] = None,
+    stop_below: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="With --fidelity: instead of the worse half, stop what has a chance below this, "
+            "such as 0.05, of belonging to the front, as foreseen from networks evaluated in full.",
+            show_default="the worse half",
+        ),
+    ] = 0.0,
     executor: _options.Executor = "serial",
     workers: _options.Workers = 0,
     ray_address: _options.RayAddress = "",
+    ray_timeout: _options.RayTimeout = 10.0,
     seed: _options.Seed = 0,
 ) -> None:
     """Search for the best networks within budgets.
@@ -186,8 +198,8 @@ def command(
         accuracy=accuracy,
         predictor_from=str(predictor_from or ""), noise_aware=noise_aware,
         measure_finalists=measure_finalists, executor=executor, workers=workers,
-        fidelities=fidelity or [],
-        ray_address=ray_address,
+        fidelities=fidelity or [], stop_below=stop_below, ray_address=ray_address,
+        ray_timeout_s=ray_timeout,
     )  # fmt: skip
     with progress_bars() as bars:
         run = workflows.search(experiment, out, warm_start=warm_start or (), on_progress=bars)

@@ -14,6 +14,8 @@ from types import TracebackType
 from hwnas.errors import FileFormatError, RunInUseError, StorageError
 from hwnas.search.records import Records, from_lines, to_lines
 
+_SAME_COMMAND = "the same command again"  # trainings and measurements lock their folders too
+
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
@@ -29,7 +31,7 @@ def locked(directory: Path) -> Iterator[None]:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable(path, error, again=_SAME_COMMAND) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,13 +39,13 @@ def locked(directory: Path) -> Iterator[None]:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise RunInUseError(
                 f"{directory} is being written by another process (id {holder}); wait until it "
-                "ends, or stop it and run `hwnas resume`."
+                f"ends, or stop it, then run {_SAME_COMMAND}."
             ) from error
         try:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise _unwritable(path, error, again=_SAME_COMMAND) from error
         yield
     finally:
         os.close(handle)
@@ -144,8 +146,8 @@ def _whole_length(content: bytes) -> int:
     return content.rfind(b"\n") + 1
 
 
-def _unwritable(path: Path, error: OSError) -> StorageError:
+def _unwritable(path: Path, error: OSError, again: str = "`hwnas resume`") -> StorageError:
     return StorageError(
         f"{path} could not be written ({error.strerror}); everything recorded before is kept. "
-        "Free space, then run `hwnas resume`."
+        f"Free space, then run {again}."
     )

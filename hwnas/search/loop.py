@@ -172,13 +172,24 @@ class _Search:
         # rows that the log holds compete again as they did then
         going = [i for i in np.flatnonzero(~self._spared(batch)).tolist() if i not in known]
         for fidelity in self._run.config.fidelities:
-            going = self._seen_at(fidelity, batch, going)
-            losses = self._told.losses_at(fidelity, batch, self._expensive)[going]
-            best = survivors(losses, self._told.tracker.front, self._run.config.keep)
-            going = [going[i] for i in best]
+            going = self._going_on(fidelity, batch, self._seen_at(fidelity, batch, going))
         promising = [i for i in waiting if i in known or i in going]
         decided[np.setdiff1d(waiting, promising)] = True
         return promising
+
+    def _going_on(self, fidelity: float, batch: Records, rows: Sequence[int]) -> list[int]:
+        """Those of the rows that were seen at a fidelity which are worth more than that."""
+        config = self._run.config
+        if not config.stop_below:
+            losses = self._told.losses_at(fidelity, batch, self._expensive)[rows]
+            return [rows[i] for i in survivors(losses, self._told.tracker.front, config.keep)]
+        chance, foreseen = self._told.chances(fidelity, batch)
+        stopped = [i for i in rows if chance[i] < config.stop_below]
+        known = {"fidelity": np.full(len(batch), fidelity), "chance": chance, **foreseen}
+        for name, column in known.items():
+            kept = batch.stopped.setdefault(name, np.full(len(batch), np.nan))
+            kept[stopped] = column[stopped]
+        return [i for i in rows if i not in stopped]
 
     def _seen_at(self, fidelity: float, batch: Records, rows: Sequence[int]) -> list[int]:
         """Evaluate rows at a fidelity; those that did not fail."""
@@ -254,6 +265,8 @@ def _copy(logged: Records, batch: Records) -> None:
         batch.stds.setdefault(name, np.full(len(batch), np.nan))[: len(logged)] = column
     for name, column in logged.partial.items():
         batch.partial.setdefault(name, np.full(len(batch), np.nan))[: len(logged)] = column
+    for name, column in logged.stopped.items():
+        batch.stopped.setdefault(name, np.full(len(batch), np.nan))[: len(logged)] = column
     batch.failures.update(logged.failures)
 
 

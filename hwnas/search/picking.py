@@ -100,6 +100,13 @@ def _by_id(run: Run, choice: str) -> FrontMember:
             f"Architecture {choice} has no values: its evaluation failed: "
             f"{run.evaluations.failures[index]}. Choose one of the front (see `hwnas front`)."
         )
+    stopped = {name: float(column[index]) for name, column in run.evaluations.stopped.items()}
+    if not np.isnan(stopped.get("chance", np.nan)):
+        raise InputError(
+            f"Architecture {choice} was not evaluated in full: what it reached at "
+            f"{stopped['fidelity']:g} of that left it a chance of {100 * stopped['chance']:.1f} % "
+            "to belong to the front; choose one of the front (see `hwnas front`)."
+        )
     seen = any(not np.isnan(column[index]) for column in run.evaluations.partial.values())
     if seen and not run.complete[index]:
         raise InputError(

@@ -14,7 +14,7 @@ from hwnas.errors import FileFormatError
 from hwnas.pareto import BoolArray
 
 _KEYS = {"index", "genes", "values"}
-_OPTIONAL = {"std", "partial", "failed"}
+_OPTIONAL = {"std", "partial", "stopped", "failed"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +30,9 @@ class Records:
         failures: Why evaluations failed, by their position.
         partial: What was found at fidelities below the full one, by
             `hwnas.search.halving.partial_name`, each of shape (evaluations,); NaN where nothing.
+        stopped: Of those that extrapolation stopped, the last ``fidelity``, the ``chance`` of
+            belonging to the front, and the full value that was foreseen of each expensive
+            objective, by its name; each of shape (evaluations,), NaN for the others.
     """
 
     genes: IntArray
@@ -37,6 +40,7 @@ class Records:
     stds: dict[str, FloatArray] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     partial: dict[str, FloatArray] = field(default_factory=dict)
+    stopped: dict[str, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.genes)
@@ -54,6 +58,7 @@ class Records:
             {name: column[start:stop] for name, column in self.stds.items()},
             {i - start: why for i, why in self.failures.items() if start <= i < stop},
             {name: column[start:stop] for name, column in self.partial.items()},
+            {name: column[start:stop] for name, column in self.stopped.items()},
         )
 
 
@@ -76,6 +81,7 @@ def joined(parts: Sequence[Records], like: Records) -> Records:
         _concatenated([part.stds for part in parts], list(map(len, parts))),
         failures,
         _concatenated([part.partial for part in parts], list(map(len, parts))),
+        _concatenated([part.stopped for part in parts], list(map(len, parts))),
     )
 
 
@@ -149,6 +155,7 @@ def from_lines(lines: Sequence[bytes], names: Sequence[str], *, genes: int, sour
         _columns([content.get("std", {}) for content in contents]),
         {i: content["failed"] for i, content in enumerate(contents) if "failed" in content},
         _columns([content.get("partial", {}) for content in contents]),
+        _columns([content.get("stopped", {}) for content in contents]),
     )
 
 
@@ -172,7 +179,8 @@ def _numbers(column: FloatArray) -> list[str]:
 def _tails(records: Records) -> list[str]:
     """What stands behind the values of each line, where there is anything."""
     tails = [""] * len(records)
-    for kind, columns in (("std", records.stds), ("partial", records.partial)):
+    kinds = {"std": records.stds, "partial": records.partial, "stopped": records.stopped}
+    for kind, columns in kinds.items():
         if not columns:
             continue
         parts: list[list[str]] = [[] for _ in range(len(records))]
@@ -246,9 +254,10 @@ def _check_optional(content: dict[str, Any], index: int, names: Sequence[str], s
         raise _damaged(source, index, "has deviations of what it has no values of")
     if not all(type(std) in (int, float) and 0 <= std < math.inf for std in stds.values()):
         raise _damaged(source, index, "has a deviation that is not a number of 0 or more")
-    partial = content.get("partial", {})
-    if not isinstance(partial, dict) or not {*map(type, partial.values())} <= {int, float}:
-        raise _damaged(source, index, "has partial values that are not numbers")
+    for kind in ("partial", "stopped"):
+        columns = content.get(kind, {})
+        if not isinstance(columns, dict) or not {*map(type, columns.values())} <= {int, float}:
+            raise _damaged(source, index, f"has {kind} values that are not numbers")
     if not isinstance(content.get("failed", ""), str):
         raise _damaged(source, index, "has a reason of failure that is no text")
 

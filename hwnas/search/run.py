@@ -54,6 +54,8 @@ class RunConfig:
         fidelities: At which architectures are evaluated before they are evaluated in full, rising;
             see `hwnas.search.halving`. Empty for full evaluations alone.
         keep: The part of them that goes on from each fidelity to the next.
+        stop_below: Instead of a fixed part, those go on whose chance of belonging to the front is
+            foreseen to be at least this (`hwnas.search.extrapolation`); 0 for a fixed part.
         experiment: What else was asked for, such as device and data; not read by the search.
         versions: As `versions` gave them when the run was created.
     """
@@ -69,6 +71,7 @@ class RunConfig:
     dominance: str = PLAIN
     fidelities: tuple[float, ...] = ()
     keep: float = 0.5
+    stop_below: float = 0.0
     experiment: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=versions)
 
@@ -87,6 +90,11 @@ class RunConfig:
             raise InputError(
                 f"Expected rising fidelities between 0 and 1, and a part to keep above 0 and at "
                 f"most 1; got {list(self.fidelities)} and {self.keep:g}."
+            )
+        if not 0 <= self.stop_below < 1 or (self.stop_below and not self.fidelities):
+            raise InputError(
+                f"Expected a chance to stop below that is less than 1, and fidelities to foresee "
+                f"it from; got {self.stop_below:g} and {list(self.fidelities)}."
             )
         if self.dominance not in DOMINANCES:
             raise UnknownNameError("dominance", self.dominance, DOMINANCES)
@@ -138,6 +146,7 @@ class Evaluations:
             (evaluations,); NaN where there is none.
         failures: Why evaluations failed, by their position; their expensive values are NaN.
         partial: What was found at lower fidelities, as `hwnas.search.records.Records.partial`.
+        stopped: Who was stopped by what was foreseen, as `hwnas.search.records.Records.stopped`.
     """
 
     ids: tuple[str, ...]
@@ -146,6 +155,7 @@ class Evaluations:
     stds: Mapping[str, FloatArray] = field(default_factory=dict)
     failures: Mapping[int, str] = field(default_factory=dict)
     partial: Mapping[str, FloatArray] = field(default_factory=dict)
+    stopped: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -192,6 +202,7 @@ class Run:
             records.stds,
             records.failures,
             records.partial,
+            records.stopped,
         )
         finalists = read_finalists(directory, names, genes=len(self.space.cardinalities))
         self.measured = measured_values(records.genes, finalists)

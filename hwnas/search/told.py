@@ -8,7 +8,8 @@ objective, the cheap ones included, and in every budget the worst violation seen
 as far beyond the bound as the bound is from 0. So it is never better than one that was evaluated.
 
 One that was stopped at a fidelity below the full one (`hwnas.search.halving`) is told with what it
-reached there, moved by how far, on average, full values were from values at that fidelity.
+reached there, moved by how far, on average, full values were from values at that fidelity; or
+with what was foreseen, where that is why it was stopped (`hwnas.search.extrapolation`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from hwnas.protocols import (
 )
 from hwnas.search.archive import Archive, WarmStarted
 from hwnas.search.evaluating import estimate_of, judged_values
+from hwnas.search.extrapolation import Curves, chances
 from hwnas.search.halving import Offsets, partial_name
 from hwnas.search.indicators import FrontTracker
 from hwnas.search.records import Records
@@ -125,6 +127,7 @@ class Told:
         self._config = config
         self.tracker = FrontTracker(len(config.objectives))
         self._offsets = Offsets(config.fidelities)
+        self._curves = Curves(config.fidelities, [each.name for each in config.objectives])
         self._worst_violations = np.ones(len(config.budgets))
 
     def answers(self, records: Records) -> tuple[FloatArray, FloatArray]:
@@ -132,6 +135,7 @@ class Told:
         failed = list(records.failures)
         for name, full in records.values.items():
             self._offsets.add(name, full, records.partial)
+        self._curves.add(records)
         losses = self._losses(records)
         # unknown only where a budget of a known quantity is broken, which then decides
         violated = np.nan_to_num(
@@ -155,15 +159,38 @@ class Told:
         seen = {name: records.partial[name] for name in names}
         return self._losses(Records(records.genes, {**records.values, **values}, partial=seen))
 
+    def chances(
+        self, fidelity: float, records: Records
+    ) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """How probably each would be on the front, as a fidelity shows it, and what is foreseen.
+
+        Returns:
+            Chances, shape (records,), 1 for all while too little is learnt; and full values by
+            expensive objective, each of shape (records,).
+        """
+        foreseen = self._curves.foreseen(records, fidelity)
+        if not foreseen:
+            return np.ones(len(records)), {}
+        draws = next(iter(foreseen.values())).draws
+        losses = np.empty((*draws.shape, len(self._config.objectives)))
+        for i, each in enumerate(self._config.objectives):
+            known = foreseen[each.name].draws if each.name in foreseen else None
+            exact = records.values[each.name][:, None]
+            losses[:, :, i] = each.losses(exact if known is None else known)
+        found = chances(losses, self.tracker.front)
+        return found, {name: each.mean for name, each in foreseen.items()}
+
     def _losses(self, records: Records) -> FloatArray:
         values = self._values(records)
         return np.stack([o.losses(values[o.name]) for o in self._config.objectives], axis=1)
 
     def _values(self, records: Records) -> dict[str, FloatArray]:
-        return {
-            name: self._offsets.filled(name, full, records.partial)
-            for name, full in records.values.items()
-        }
+        found = {}
+        for name, full in records.values.items():
+            foreseen = records.stopped.get(name, full)
+            known = np.where(np.isnan(full), foreseen, full)
+            found[name] = self._offsets.filled(name, known, records.partial)
+        return found
 
     def state(self) -> str:
         """How good what was found is, in a few words."""

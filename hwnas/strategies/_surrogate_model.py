@@ -104,7 +104,7 @@ class SurrogateModel:
         best = self._losses.min(axis=0)
         for j, process in zip(self._expensive, self._processes, strict=True):
             knee = (best[j], self.reference[j])
-            values = _compressed(self._losses[:, j], *knee)
+            values = compressed(self._losses[:, j], *knee)
             process.fit(self._genes, values)
             self._stds[j] = self._stds[j] or values.std()
         for j, process in zip(self._unsure, self._limits, strict=True):
@@ -199,7 +199,7 @@ def _likely(limits: Sequence[Beliefs], count: int) -> FloatArray:
     return result
 
 
-def _compressed(values: FloatArray, best: float, knee: float) -> FloatArray:
+def compressed(values: FloatArray, best: float, knee: float) -> FloatArray:
     """Values as they are up to the knee, and logarithmic beyond it."""
     width = _STEEPNESS * max(knee - best, 1e-12)
     beyond = np.log1p(np.maximum(values - knee, 0.0) / width)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwnas.errors import DataError, UnknownNameError
-from hwnas.training import image_folder, npz
-from hwnas.training.images import LabelledImages
+from hwnas.training import hugging_face, image_folder, npz
+from hwnas.training.images import LabelledImages, Parts
 
-TEST_FRACTION = 0.2  # of an image folder without a test part
+TEST_FRACTION = 0.2  # of the training images, where the source has no test part
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +22,7 @@ class DataSet:
     Attributes:
         source: What it was loaded from.
         train: What weights are trained on.
-        validation: What search sees; held out from the training images.
+        validation: What search sees: the source's own, or held out from the training images.
         test: What is looked at once, at the end.
         classes: Class names.
         skipped: Files that could not be read, as image folders document.
@@ -69,48 +69,50 @@ def data_names() -> tuple[str, ...]:
 def load_data(
     source: str | Path, *, resolution: int, validation_fraction: float = 0.2, seed: int = 0
 ) -> DataSet:
-    """A data set by name, from an image folder, or from an ``.npz`` file.
+    """A data set by name, from an image folder, an ``.npz`` file, or Hugging Face's hub.
 
     Args:
-        source: A name of `data_names`; a folder as `image_folder` describes it; or a file as
-            `npz` describes it.
+        source: A name of `data_names`; a folder as `image_folder` describes it; a file as
+            `npz` describes it; or ``hf:NAME`` as `hugging_face` describes it.
         resolution: Height and width that images are resized to, bilinearly.
         validation_fraction: Part of the training images of each class that is held out for
-            validation.
+            validation, where the source has no validation part.
         seed: Of the splits.
 
     Raises:
         UnknownNameError: The source is neither a known name nor an existing path.
+        ExtraMissingError: The source needs a package that is not installed.
         DataError: The images or labels cannot be used.
     """
     if not 0 < validation_fraction < 1:
         raise DataError(
             f"validation_fraction is {validation_fraction}; expected more than 0, less than 1."
         )
-    train, test, classes, skipped = _read(source, resolution)
+    parts = _read(source, resolution)
+    train, validation, test = parts.train, parts.validation, parts.test
     rng = np.random.default_rng(seed)
-    _check_classes(train.labels, classes, source)
+    _check_classes(train.labels, parts.classes, source)
     if test is None:
         train, test = _split(train, TEST_FRACTION, rng)
-    train, validation = _split(train, validation_fraction, rng)
-    return DataSet(str(source), train, validation, test, classes, skipped)
+    if validation is None:
+        train, validation = _split(train, validation_fraction, rng)
+    return DataSet(str(source), train, validation, test, parts.classes, parts.skipped)
 
 
-_Read = tuple[LabelledImages, LabelledImages | None, tuple[str, ...], tuple[str, ...]]
-
-
-def _read(source: str | Path, resolution: int) -> _Read:
-    """Training part, test part if there is one, class names, skipped files."""
+def _read(source: str | Path, resolution: int) -> Parts:
+    """What the source holds."""
     path = Path(source)
+    if str(source).startswith(hugging_face.PREFIX):
+        return hugging_face.read(str(source), resolution=resolution)
     if str(source) in data_names():
         shipped = resources.files("hwnas.training") / "datasets" / f"{source}.npz"
         with resources.as_file(shipped) as file:
-            return (*npz.read(file, resolution=resolution), ())
+            return npz.read(file, resolution=resolution)
     if path.is_dir():
         return image_folder.read(path, resolution=resolution)
     if path.is_file():
-        return (*npz.read(path, resolution=resolution), ())
-    hint = "Or give the path of an image folder or of an .npz file."
+        return npz.read(path, resolution=resolution)
+    hint = "Or give the path of an image folder or of an .npz file, or hf:NAME."
     raise UnknownNameError("data set", str(source), data_names(), hint=hint)
 
 

@@ -1,12 +1,18 @@
 """Images with labels, and pixels brought to one resolution."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+from hwnas.errors import DataError
+
+MOST_UNREADABLE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +39,47 @@ class LabelledImages:
         return LabelledImages(
             np.concatenate([self.images, other.images]),
             np.concatenate([self.labels, other.labels]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """A data set as its source holds it.
+
+    Attributes:
+        train: All training images.
+        classes: Their names, in the order of the labels.
+        validation: None where the source holds no such part, like ``test``.
+        test: Images for the very end.
+        skipped: Files that could not be read.
+    """
+
+    train: LabelledImages
+    classes: tuple[str, ...]
+    validation: LabelledImages | None = None
+    test: LabelledImages | None = None
+    skipped: tuple[str, ...] = ()
+
+
+def decode(file: Path | IO[bytes], resolution: int) -> NDArray[np.uint8] | None:
+    """Pixels of an image file, as `fit` gives them; None when it cannot be read."""
+    try:
+        with Image.open(file) as image:
+            if image.mode in ("1", "L", "LA"):
+                return fit(image.convert("L"), resolution)
+            # by way of RGBA, because a palette may hold transparency
+            return fit(image.convert("RGBA").convert("RGB"), resolution)
+    # what Pillow's decoders raise on broken files
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        return None
+
+
+def check_readable(skipped: Sequence[str], total: int, source: Path | str) -> None:
+    """Refuse a source of which too many of all files cannot be read."""
+    if len(skipped) > MOST_UNREADABLE * total:
+        raise DataError(
+            f"{len(skipped)} of {total} files in {source} cannot be read as images, such as "
+            f"{skipped[0]}; at most {MOST_UNREADABLE:.0%} are skipped: repair or remove them."
         )
 
 

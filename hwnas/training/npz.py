@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hwnas.errors import DataError
-from hwnas.training.images import LabelledImages, fit, stack
+from hwnas.training.images import LabelledImages, Parts, fit, stack
 
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 
 
-def read(path: Path, *, resolution: int) -> tuple[LabelledImages, LabelledImages, tuple[str, ...]]:
-    """Training part, test part and class names.
+def read(path: Path, *, resolution: int) -> Parts:
+    """The file's parts, training and test.
 
     Raises:
         DataError: The file is unreadable, or its content is not as the module describes.
@@ -48,7 +48,7 @@ def read(path: Path, *, resolution: int) -> tuple[LabelledImages, LabelledImages
             f"{path}: x_train has {train.images.shape[1]} channels and x_test "
             f"{test.images.shape[1]}; they must have the same."
         )
-    return train, test, classes
+    return Parts(train, classes, test=test)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,9 @@
-"""The steps of a supernet's training, and all that they change."""
+"""The steps of a supernet's training, and all that they change.
+
+They are not compiled: `torch.compile` made a step of one network, the largest of mbv3_small_32 at
+batch 64, 1.07 times as fast on one x86-64 core, for three CPU minutes of compiling that every other
+network needs again.
+"""
 
 import time
 from collections.abc import Mapping, Sequence

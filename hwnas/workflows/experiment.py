@@ -12,8 +12,9 @@ from hwnas.prediction.imagenet import DIRECT_RESOLUTIONS
 from hwnas.prediction.imagenet_features import SPACE as IMAGENET_SPACE
 from hwnas.problem import DOMINANCES, PLAIN
 from hwnas.search import executors
-from hwnas.search.executors import SERIAL
+from hwnas.search.executors import RAY_TIMEOUT_S, SERIAL
 from hwnas.spaces import preset_names
+from hwnas.training import hugging_face
 from hwnas.training.config import NetworkConfig, SupernetConfig
 from hwnas.training.data import data_names
 from hwnas.units import PRECISIONS
@@ -45,8 +46,8 @@ class DataSection:
     """What the networks learn; it decides their classes and input channels.
 
     Attributes:
-        source: A shipped data set's name, an image folder, or an ``.npz`` file. Empty for none:
-            then accuracy cannot be an objective.
+        source: A shipped data set's name, an image folder, an ``.npz`` file, or ``hf:NAME`` of
+            Hugging Face's hub. Empty for none: then accuracy cannot be an objective.
         validation_fraction: Part of the training images that search judges accuracy on.
     """
 
@@ -122,11 +123,15 @@ class SearchSection:
             is looked at first, in rising order. Of accuracy by a supernet, parts of the images.
         keep: The part of them that goes on from each fidelity, in the end to a full evaluation;
             only full ones count as evaluations.
+        stop_below: With fidelities, and instead of ``keep``: stop those whose chance of belonging
+            to the front is below this, such as 0.05, as foreseen from the networks that were
+            evaluated in full (at least 20 of them for 0.05, 8 for 0.2); 0 for a fixed part.
         executor: Where expensive objectives are asked, a file name in ``hwnas/search/executors``:
             ``serial``, one after another; ``local``, in processes of this machine; ``ray``, on a
             cluster. What is found is the same, so a run may go on with another one.
         workers: Evaluations at a time; 0 for one a processor core. Not for ``serial``.
         ray_address: Of a Ray cluster: ``HOST:PORT``, ``ray://HOST:PORT``, or ``auto``.
+        ray_timeout_s: How long that may take to answer at all.
         retries: How often a failed evaluation is tried again before it is recorded as failed.
     """
 
@@ -139,9 +144,11 @@ class SearchSection:
     measure_finalists: int = 0
     fidelities: tuple[float, ...] = ()
     keep: float = 0.5
+    stop_below: float = 0.0
     executor: str = SERIAL
     workers: int = 0
     ray_address: str = ""
+    ray_timeout_s: float = RAY_TIMEOUT_S
     retries: int = 2
 
     __pydantic_config__ = files.STRICT
@@ -353,6 +360,8 @@ def anchored(experiment: Experiment) -> Experiment:
     """The experiment with its paths absolute, so that a run can be resumed from anywhere."""
 
     def absolute(source: str, *names: str) -> str:
+        if source.startswith(hugging_face.PREFIX):
+            return hugging_face.anchored(source)
         is_path = source and source not in names and Path(source).exists()
         return str(Path(source).resolve()) if is_path else source
 

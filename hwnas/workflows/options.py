@@ -6,7 +6,7 @@ from typing import Any
 
 from hwnas import files
 from hwnas.problem import NOISE_AWARE, PLAIN
-from hwnas.search.executors import SERIAL
+from hwnas.search.executors import RAY_TIMEOUT_S, SERIAL
 from hwnas.training.config import SupernetConfig
 from hwnas.workflows.experiment import (
     BY_SUPERNET,
@@ -44,9 +44,11 @@ def experiment_from_options(
     noise_aware: bool = False,
     measure_finalists: int = 0,
     fidelities: Sequence[float] = (),
+    stop_below: float = 0.0,
     executor: str = SERIAL,
     workers: int = 0,
     ray_address: str = "",
+    ray_timeout_s: float = RAY_TIMEOUT_S,
     seed: int = 0,
 ) -> Experiment:
     """An experiment as the options of ``hwnas search`` say it; the rest at its defaults.
@@ -73,9 +75,11 @@ def experiment_from_options(
         noise_aware: Whether `SearchSection.dominance` is ``noise_aware``.
         measure_finalists: As `SearchSection.measure_finalists`.
         fidelities: As `SearchSection.fidelities`.
+        stop_below: As `SearchSection.stop_below`.
         executor: As `SearchSection.executor`.
         workers: As `SearchSection.workers`.
         ray_address: As `SearchSection.ray_address`.
+        ray_timeout_s: As `SearchSection.ray_timeout_s`.
         seed: Of everything random.
 
     Raises:
@@ -107,9 +111,11 @@ def experiment_from_options(
             dominance=NOISE_AWARE if noise_aware else PLAIN,
             measure_finalists=measure_finalists,
             fidelities=tuple(fidelities),
+            stop_below=stop_below,
             executor=executor,
             workers=workers,
             ray_address=ray_address,
+            ray_timeout_s=ray_timeout_s,
         ),
     )
     return with_accuracy(experiment, "the search")

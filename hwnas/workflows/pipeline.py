@@ -115,7 +115,8 @@ def _carry_through(
         section = experiment.search
         resume(
             directory, executor=section.executor, workers=section.workers,
-            ray_address=section.ray_address, on_progress=on_progress,
+            ray_address=section.ray_address, ray_timeout_s=section.ray_timeout_s,
+            on_progress=on_progress,
         )  # fmt: skip
     else:
         _profile(experiment, on_progress)
@@ -204,7 +205,7 @@ def _wherever(experiment: Experiment) -> Experiment:
     usual = SearchSection()
     section = replace(
         experiment.search, executor=usual.executor, workers=usual.workers,
-        ray_address=usual.ray_address, retries=usual.retries,
+        ray_address=usual.ray_address, ray_timeout_s=usual.ray_timeout_s, retries=usual.retries,
     )  # fmt: skip
     return replace(experiment, search=section)
 

@@ -95,6 +95,7 @@ def resume(
     executor: str | None = None,
     workers: int | None = None,
     ray_address: str | None = None,
+    ray_timeout_s: float | None = None,
     on_progress: Progress = silent,
 ) -> Run:
     """Carry an interrupted search through; a finished one stays as it is.
@@ -106,6 +107,7 @@ def resume(
         executor: As `SearchSection.executor`; None for what the run was begun with.
         workers: As `SearchSection.workers`; likewise.
         ray_address: As `SearchSection.ray_address`; likewise.
+        ray_timeout_s: As `SearchSection.ray_timeout_s`; likewise.
         on_progress: Told how far it is.
 
     Raises:
@@ -114,7 +116,10 @@ def resume(
     """
     run = load_run(directory)
     experiment = experiment_of(run)
-    changes = {"executor": executor, "workers": workers, "ray_address": ray_address}
+    changes = {
+        "executor": executor, "workers": workers, "ray_address": ray_address,
+        "ray_timeout_s": ray_timeout_s,
+    }  # fmt: skip
     given: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
     experiment = replace(experiment, search=replace(experiment.search, **given))
     return _carry_through(run, experiment, prepare(experiment, run.space), on_progress)
@@ -251,6 +256,7 @@ def _plan(
         dominance=section.dominance,
         fidelities=section.fidelities,
         keep=section.keep,
+        stop_below=section.stop_below,
         experiment=files.to_plain(experiment),
     )
     # a strategy that cannot search this says so before anything is trained

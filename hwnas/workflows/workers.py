@@ -37,6 +37,7 @@ def executor_of(run: Run, section: SearchSection, made: Sequence[Estimator]) -> 
         ),
         workers=section.workers,
         ray_address=section.ray_address,
+        ray_timeout_s=section.ray_timeout_s,
     )
     return executors.create(section.executor, context)
 

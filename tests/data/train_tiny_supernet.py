@@ -1,6 +1,6 @@
-"""Train the tiny space's supernet in a directory, to be killed by a test.
+"""Train the tiny space's supernet in a directory, to be killed by a test or to stop by itself.
 
-python train_tiny_supernet.py DIRECTORY EPOCHS
+python train_tiny_supernet.py DIRECTORY EPOCHS [STEPS]
 """
 
 import sys
@@ -42,4 +42,11 @@ def tiny_config(epochs: int) -> SupernetConfig:
 
 
 if __name__ == "__main__":
-    train_supernet(SPACE, tiny_data(), tiny_config(int(sys.argv[2])), Path(sys.argv[1]))
+    directory, epochs, *stop = sys.argv[1:]
+
+    def stop_after(task: str, done: float, total: float, note: str = "") -> None:
+        """End without an epoch's end."""
+        if stop == [str(done)]:
+            sys.exit("stopped")
+
+    train_supernet(SPACE, tiny_data(), tiny_config(int(epochs)), Path(directory), stop_after)

@@ -44,17 +44,15 @@ def actors():
     return found
 
 
-@pytest.mark.parametrize("kind", ["node", "client"])
-def test_a_cluster_leaves_the_bytes_of_a_search_without_it(tmp_path, serial, cluster, kind):
-    code, errors = finish(tmp_path, 2, *on(getattr(cluster, kind)))
+def test_a_client_of_a_cluster_leaves_the_bytes_of_a_search_without_it(tmp_path, serial, cluster):
+    code, errors = finish(tmp_path, 2, *on(cluster.client))
     assert code == 0, errors
     assert content(tmp_path) == serial
 
 
-@pytest.mark.parametrize("kind", ["node", "client"])
-def test_a_worker_on_the_cluster_that_is_killed_loses_nothing(tmp_path, serial, cluster, kind):
+def test_a_worker_on_the_cluster_that_is_killed_loses_nothing(tmp_path, serial, cluster):
     before = set(actors())
-    with start(tmp_path, 30, *on(getattr(cluster, kind))) as process:
+    with start(tmp_path, 30, *on(cluster.node)) as process:
         while process.poll() is None and not set(actors()) - before:
             time.sleep(0.01)
         os.kill((set(actors()) - before).pop(), signal.SIGKILL)

@@ -30,7 +30,7 @@ def connect(address, timeout_s=5.0):
 def test_an_address_where_nothing_listens_is_refused_in_a_sentence(beginning):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"{beginning}127.0.0.1:{closed.getsockname()[1]}"
-    with pytest.raises(InputError, match="No Ray cluster answers at .* refused") as refused:
+    with pytest.raises(InputError, match=r"No Ray cluster answers at .* refused") as refused:
         connect(address)
     assert address in str(refused.value)
 

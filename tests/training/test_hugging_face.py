@@ -99,10 +99,10 @@ def test_gray_images_stay_of_one_channel(hub, tmp_path):
 def test_among_several_columns_one_is_chosen(hub, tmp_path):
     coarse = ([i // 10 for i in range(20)], hub.ClassLabel(names=["low", "high"]))
     source = saved(hub, tmp_path / "d", train=split(hub, 20, coarse=coarse))
-    with pytest.raises(DataError, match=r"several columns of labels.*coarse \(ClassLabel\)"):
+    with pytest.raises(DataError, match=r"several columns of labels.*,label=kind or ,label=coarse"):
         load_data(source, resolution=12)
     assert load_data(f"{source},label=coarse", resolution=12).classes == ("low", "high")
-    with pytest.raises(DataError, match=r"has no column 'fine'.*,label=COLUMN"):
+    with pytest.raises(DataError, match=r"has no column 'fine'; .*with ,label=kind or"):
         load_data(f"{source},label=fine", resolution=12)
 
 
@@ -111,7 +111,7 @@ def test_columns_that_cannot_be_learned_are_refused_by_name(hub, tmp_path):
     plain = saved(hub, tmp_path / "plain", train=split(hub, 20, kind=number))
     with pytest.raises(DataError, match=r"no column of labels.*kind \(int64\).*class_encode_col"):
         load_data(plain, resolution=12)
-    with pytest.raises(DataError, match=r"has no labels in 'kind'.*expected a column of ClassL"):
+    with pytest.raises(DataError, match=r"has no labels in 'kind'.*kind \(int64\): expected a Cla"):
         load_data(f"{plain},label=kind", resolution=12)
     blind = saved(hub, tmp_path / "blind", train=split(hub, 20, picture=number))
     with pytest.raises(DataError, match=r"no column of images.*picture \(int64\), kind"):

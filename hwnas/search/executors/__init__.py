@@ -14,6 +14,7 @@ from hwnas.catalog import IntArray
 from hwnas.protocols import Estimator, SearchSpace
 
 SERIAL = "serial"
+RAY_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,14 @@ class ExecutorContext:
         recipe: The same for other processes; None where there is none.
         workers: Evaluations at a time; 0 for one a processor core.
         ray_address: Of a Ray cluster; empty where none is used.
+        ray_timeout_s: How long that may take to answer at all.
     """
 
     build: Callable[[], Built]
     recipe: Recipe | None = None
     workers: int = 0
     ray_address: str = ""
+    ray_timeout_s: float = RAY_TIMEOUT_S
 
 
 class Executor(Protocol):

@@ -6,9 +6,8 @@ all of them. The search runs on one of the nodes, or anywhere with an address th
 """
 
 import importlib
+import os
 import socket
-import subprocess
-import sys
 from typing import Any
 
 from hwnas import extras
@@ -17,14 +16,12 @@ from hwnas.errors import InputError, RunError
 from hwnas.search.executors import ExecutorContext, Outcome, Recipe
 from hwnas.search.executors._evaluation import Worker, required, understood
 
-_CONNECT_S = 5.0
-_PROBE_S = {"": 30.0, "ray://": 60.0}
-"""By the address's beginning: for each client the cluster starts a process of its own."""
-
 _AUTO = "auto"
-_PROBE = (
-    "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False)"
-)
+_CLIENT = "ray://"
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""How gRPC, which Ray speaks, greets: HTTP/2's preface, and settings (RFC 9113, section 3.4)."""
+
+_FRAME, _KIND, _SETTINGS = 9, 3, 4
 
 
 class RayExecutor:
@@ -97,12 +94,15 @@ def create(context: ExecutorContext) -> RayExecutor:
             "ray://10.0.0.1:10001, or auto for the one of this machine; give it with "
             "--ray-address."
         )
+    if address != _AUTO:
+        _check_answers(address, context.ray_timeout_s)
+    if address.startswith(_CLIENT):
+        extras.require("grpc", extra="ray", purpose=f"an address that begins with {_CLIENT}")
     # Ray takes a second to import, and types only part of what it offers
     ray: Any = importlib.import_module("ray")
     owned = not ray.is_initialized()
     if owned:
-        _check_answers(address)
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="hwnas")
+        _connect(ray, address)
     cores = int(ray.cluster_resources().get("CPU", 0))
     if context.workers > cores:
         raise InputError(
@@ -112,37 +112,41 @@ def create(context: ExecutorContext) -> RayExecutor:
     return RayExecutor(ray, recipe, context.workers or cores, owned=owned)
 
 
-def _check_answers(address: str) -> None:
-    """Refuse an address where no Ray cluster answers; Ray itself tries for two minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address != _AUTO:
-        if not host or not port.isdecimal():
-            raise InputError(
-                f"{address!r} is no address of a Ray cluster; expected HOST:PORT, "
-                "ray://HOST:PORT or auto."
-            )
-        try:
-            socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
-        except OSError as error:
-            raise _silent(address, error.strerror or str(error)) from error
-    patience_s = _PROBE_S["ray://" if address.startswith("ray://") else ""]
+def _check_answers(address: str, timeout_s: float) -> None:
+    """Refuse an address where no Ray cluster answers; Ray itself tries for minutes."""
+    host, _, port = address.removeprefix(_CLIENT).rpartition(":")
+    if not host or not port.isdecimal():
+        raise InputError(
+            f"{address!r} is no address of a Ray cluster; expected HOST:PORT, ray://HOST:PORT or "
+            "auto."
+        )
     try:
-        # in a process of its own, because a connection that hangs cannot be given up in this one
-        subprocess.run(
-            [sys.executable, "-c", _PROBE, address], check=True, capture_output=True, text=True,
-            timeout=patience_s,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise _silent(address, f"nothing for {patience_s:.0f} s") from error
-    except subprocess.CalledProcessError as error:
-        last = [line for line in error.stderr.splitlines() if line.strip()][-1:]
-        raise _silent(address, *last) from error
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s) as link:
+            if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+                return  # what is said then takes certificates, which Ray knows
+            link.sendall(_HELLO)
+            with link.makefile("rb") as answers:
+                answer = answers.read(_FRAME)
+    except TimeoutError as error:
+        raise _silent(address, f"nothing for {timeout_s:g} s") from error
+    except (OSError, OverflowError) as error:
+        raise _silent(address, getattr(error, "strerror", None) or str(error)) from error
+    if len(answer) < _FRAME or answer[_KIND] != _SETTINGS:
+        raise _silent(address, "what listens there is something else")
+
+
+def _connect(ray: Any, address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="hwnas")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _silent(address, *str(error).strip().splitlines()[-1:]) from error
 
 
 def _silent(address: str, *why: str) -> InputError:
+    reason = ": ".join(why).rstrip(".") or "no reason given"
     return InputError(
-        f"No Ray cluster answers at {address} ({': '.join(why) or 'no reason given'}); start one "
-        "with `ray start --head`, or mend --ray-address."
+        f"No Ray cluster answers at {address} ({reason}). Start one with `ray start --head`, or "
+        "mend --ray-address; give a slow one longer to answer with --ray-timeout."
     )
 
 

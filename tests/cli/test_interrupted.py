@@ -14,6 +14,8 @@ def test_an_interrupted_profile_says_that_the_same_command_goes_on(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-m", "hwnas", "profile", "host", "--space", str(SPACE)], cwd=tmp_path,
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # a shell's background jobs ignore the signal, and so do their children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         while process.poll() is None and not list(tmp_path.glob("**/samples.jsonl")):
             time.sleep(0.05)

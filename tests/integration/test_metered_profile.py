@@ -41,7 +41,7 @@ IDLE_W, ACTIVE_W = 2.0, 10.0
 RANGE_UJ = 10_000_000  # so small that it starts again every second
 QUICK = Discipline(
     Timing(1, 2, 3, 0.2, 50.0), layer_rounds=2, network_rounds=2,
-    steadiness=Steadiness(max_unsettled=1.0),
+    steadiness=Steadiness(max_step=1e9, max_scatter=1e9, max_level=1e9, max_unsettled=1.0),
 )  # fmt: skip
 
 PYTHON = """#!{python}

@@ -123,7 +123,8 @@ def test_a_network_that_was_measured_over_its_budget_is_named(folder):
 def test_search_measures_its_finalists_when_asked_to_and_a_resumed_one_too(folder):
     run = searched(measure_finalists=2, noise_aware=True)
     assert run.config.dominance == "noise_aware"
-    assert len(Path("run", FINALISTS).read_text().splitlines()) == 2
+    # on a noisy machine the smallest network may be the fastest, and the front has no other
+    assert 1 <= len(Path("run", FINALISTS).read_text().splitlines()) <= 2
     before = {path.name: path.read_bytes() for path in Path("run").glob("front.*")}
     workflows.resume("run")
     assert {path.name: path.read_bytes() for path in Path("run").glob("front.*")} == before

@@ -110,11 +110,12 @@ def test_each_round_has_its_own_order() -> None:
     assert order[:20] != order[20:] != list(models)
 
 
-def test_the_canary_is_a_small_network_of_the_space() -> None:
+def test_the_canary_is_a_middling_network_of_the_space() -> None:
     canary = choose_canary(SPACE, np.random.default_rng(0))
     rows = SPACE.sample(100, np.random.default_rng(1))
     costs = [sum(macs(layer) for layer in architecture_layers(SPACE, row)) for row in rows]
-    assert sum(macs(layer) for layer in canary) <= np.median(costs)
+    low, high = np.quantile(costs, [0.25, 0.75])
+    assert low <= sum(macs(layer) for layer in canary) <= high
 
 
 def test_the_first_networks_are_fitted_on_and_the_others_held_out() -> None:

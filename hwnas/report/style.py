@@ -27,7 +27,7 @@ SMALL = 8.5  # font size of labels beside points
 LOG_FROM = 8.0  # ratio of the largest to the smallest value shown that takes a logarithmic axis
 
 _SIZE_INCHES = (7.5, 4.7)
-_ROW_LENGTH = 120  # of a legend's row, in letters
+_ROW_LENGTH = 105  # of a legend's row, in letters
 _MARKER_LENGTH = 7  # of what stands before and after a legend's text, in letters
 _STYLE: dict[str, Any] = {
     "font.size": 10,

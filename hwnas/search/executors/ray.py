@@ -136,10 +136,14 @@ def _check_answers(address: str, timeout_s: float) -> None:
 
 
 def _connect(ray: Any, address: str) -> None:
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="hwnas")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _silent(address, *str(error).strip().splitlines()[-1:]) from error
+    # a busy cluster that has just started may be too slow for its first client
+    for last in (not address.startswith(_CLIENT), True):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="hwnas")
+            return
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            if last:
+                raise _silent(address, *str(error).strip().splitlines()[-1:]) from error
 
 
 def _silent(address: str, *why: str) -> InputError:
